@@ -1,0 +1,54 @@
+//! One strict pass over an untrusted JSON body.
+//!
+//! [`walk`] visits every value exactly as the upstream's parser will see it and
+//! refuses what two parsers could read differently: invalid UTF-8, a byte order
+//! mark, trailing data, a key that occurs twice in one object (compared after
+//! decoding), lone surrogates, numbers out of range, more than [`MAX_DEPTH`]
+//! levels. It is linear in the body, its stack is bounded by `MAX_DEPTH`, and it
+//! holds at most about four times the body, all of that for keys.
+//!
+//! A [`Reader`] picks facts out of the pass; [`check`] wants none.
+
+mod keys;
+mod malformed;
+mod place;
+mod visit;
+mod walk;
+
+use std::collections::BTreeMap;
+
+use serde_json::value::RawValue;
+
+pub use malformed::{Malformed, Position};
+pub(crate) use place::{Place, Unescaped};
+pub use walk::{Complaint, MAX_DEPTH, Reader, Scalar, Shape, Text, walk};
+
+/// Checks a body and reads nothing from it.
+///
+/// # Errors
+/// [`Malformed`] for whatever [`walk`] refuses.
+pub fn check(body: &[u8]) -> Result<(), Malformed> {
+    struct Nothing;
+    impl Reader for Nothing {
+        type At = ();
+        fn member(&mut self, (): (), _: &str) {}
+        fn element(&mut self, (): ()) {}
+    }
+    walk(body, (), &mut Nothing)
+}
+
+/// The members of the object that `json` is, each as it was spelled; `None` where
+/// it is no object. Meant for what providers send: more tolerant than [`walk`].
+#[must_use]
+pub fn members(json: &str) -> Option<BTreeMap<String, &str>> {
+    let members: BTreeMap<String, &RawValue> = serde_json::from_str(json).ok()?;
+    let spelled = members.into_iter().map(|(key, value)| (key, value.get()));
+    Some(spelled.collect())
+}
+
+/// `text` as a JSON string, quotes included.
+#[must_use]
+pub fn quote(text: &str) -> String {
+    // By way of `Value`, whose rendering cannot fail.
+    serde_json::Value::from(text).to_string()
+}

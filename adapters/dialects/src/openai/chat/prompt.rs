@@ -1,0 +1,108 @@
+//! What the model will read, kept for the token estimate and free of lifetimes.
+
+use std::fmt;
+use std::ops::Range;
+
+use bytes::Bytes;
+
+use crate::json::{Place, Text, Unescaped};
+
+/// The parts of a chat request that become input tokens.
+#[derive(Clone)]
+pub struct Prompt {
+    body: Bytes,
+    collected: Collected,
+}
+
+/// A prompt before its body is attached.
+#[derive(Clone, Default)]
+pub(super) struct Collected {
+    texts: Vec<Place>,
+    unescaped: Unescaped,
+    schemas: Vec<Range<usize>>,
+    pub images: usize,
+    pub audio_bytes: u64,
+    pub file_bytes: u64,
+    pub references: usize,
+}
+
+impl Collected {
+    pub(super) fn text(&mut self, text: Text<'_>) {
+        if !text.decoded.is_empty() {
+            let place = self.unescaped.place(text);
+            self.texts.push(place);
+        }
+    }
+
+    pub(super) fn schema(&mut self, span: Range<usize>) {
+        self.schemas.push(span);
+    }
+
+    pub(super) fn build(self, body: Bytes) -> Prompt {
+        Prompt {
+            body,
+            collected: self,
+        }
+    }
+}
+
+impl Prompt {
+    /// Every non-empty string under `messages`, decoded, in the order of the
+    /// body: contents, names, tool calls, reasoning, roles and types too. Left
+    /// out are image URLs, inline audio and files, and references, which the
+    /// counters below hold.
+    pub fn texts(&self) -> impl Iterator<Item = &str> {
+        let text = |place: &Place| self.collected.unescaped.get(&self.body, *place);
+        self.collected.texts.iter().map(move |p| utf8(text(p)))
+    }
+
+    /// The JSON of `tools`, `functions` and `response_format` as it was spelled.
+    pub fn schemas(&self) -> impl Iterator<Item = &str> {
+        let spans = self.collected.schemas.iter();
+        spans.map(|span| utf8(&self.body[span.clone()]))
+    }
+
+    /// Images, inline or by URL.
+    #[must_use]
+    pub fn images(&self) -> usize {
+        self.collected.images
+    }
+
+    /// Length of inline audio in bytes of base64.
+    #[must_use]
+    pub fn audio_bytes(&self) -> u64 {
+        self.collected.audio_bytes
+    }
+
+    /// Length of inline files in bytes of base64.
+    #[must_use]
+    pub fn file_bytes(&self) -> u64 {
+        self.collected.file_bytes
+    }
+
+    /// Things that the model reads and that are not in the body: files by id,
+    /// earlier audio by id, audio and video by URL.
+    #[must_use]
+    pub fn references(&self) -> usize {
+        self.collected.references
+    }
+}
+
+/// The body was checked as a whole; checking again is cheap and needs no unsafe.
+fn utf8(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap_or_default()
+}
+
+/// Shows no text of the prompt.
+impl fmt::Debug for Prompt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Prompt")
+            .field("texts", &self.collected.texts.len())
+            .field("schemas", &self.collected.schemas.len())
+            .field("images", &self.images())
+            .field("audio_bytes", &self.audio_bytes())
+            .field("file_bytes", &self.file_bytes())
+            .field("references", &self.references())
+            .finish()
+    }
+}

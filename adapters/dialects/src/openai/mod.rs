@@ -1,0 +1,8 @@
+//! What OpenAI's clients and servers say, and the many servers that follow them.
+
+pub mod chat;
+mod error;
+mod models;
+
+pub use error::{ErrorBody, Mark, annotate};
+pub use models::{Model, list_models};

@@ -1,0 +1,88 @@
+//! One event of a stream.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+
+/// The bytes from one blank line to the next, the latter included. It may hold
+/// comments only, or be nothing but the blank line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    pub(super) raw: Bytes,
+    /// 3 where a byte order mark opens the stream, else 0.
+    pub(super) bom: usize,
+    pub(super) complete: bool,
+}
+
+impl Event {
+    /// Exactly what came.
+    #[must_use]
+    pub fn raw(&self) -> &Bytes {
+        &self.raw
+    }
+
+    /// Whether the blank line came; only a stream's last event may lack it.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.complete
+    }
+
+    /// The `data` lines joined by newlines, borrowed when there is one only;
+    /// `None` when there is none.
+    #[must_use]
+    pub fn data(&self) -> Option<Cow<'_, [u8]>> {
+        let mut lines = self.values(b"data");
+        let first = &self.raw[lines.next()?];
+        let mut joined = Cow::Borrowed(first);
+        for line in lines {
+            let joined = joined.to_mut();
+            joined.push(b'\n');
+            joined.extend_from_slice(&self.raw[line]);
+        }
+        Some(joined)
+    }
+
+    /// The event's type, of the last `event` line.
+    #[must_use]
+    pub fn name(&self) -> Option<&[u8]> {
+        self.values(b"event").last().map(|span| &self.raw[span])
+    }
+
+    /// Where in `raw` the byte at `offset` of `data` stands.
+    #[must_use]
+    pub fn raw_offset(&self, mut offset: usize) -> Option<usize> {
+        for line in self.values(b"data") {
+            if offset < line.len() {
+                return Some(line.start + offset);
+            }
+            offset = offset.checked_sub(line.len() + 1)?;
+        }
+        None
+    }
+
+    /// Spans in `raw` of the values of a field.
+    fn values<'a>(&'a self, field: &'a [u8]) -> impl Iterator<Item = std::ops::Range<usize>> + 'a {
+        self.lines().filter_map(move |line| {
+            let rest = self.raw[line.clone()].strip_prefix(field)?;
+            match rest {
+                [] => Some(line.end..line.end),
+                [b':', b' ', ..] => Some(line.start + field.len() + 2..line.end),
+                [b':', ..] => Some(line.start + field.len() + 1..line.end),
+                _ => None,
+            }
+        })
+    }
+
+    /// Spans in `raw` of its lines without their ends. The LF of a CRLF makes an
+    /// empty line of its own, which has no field.
+    fn lines(&self) -> impl Iterator<Item = std::ops::Range<usize>> + '_ {
+        let mut start = self.bom;
+        let ends = memchr::memchr2_iter(b'\n', b'\r', &self.raw[start..]);
+        let ends = ends.map(move |end| end + start);
+        ends.chain([self.raw.len()]).map(move |end| {
+            let line = start..end;
+            start = end + 1;
+            line
+        })
+    }
+}

@@ -1,0 +1,7 @@
+//! Event streams (`text/event-stream`), cut into events whose bytes stay exact.
+
+mod event;
+mod framer;
+
+pub use event::Event;
+pub use framer::{Frame, Framer, MAX_EVENT};

@@ -1,0 +1,81 @@
+//! What the data path must offer to gate 4.
+
+use std::fmt;
+use std::future::Future;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::HeaderMap;
+
+use lattice_kernel::Dispatch;
+
+use crate::provider::Provider;
+
+/// Opens exchanges with providers.
+pub trait Transport: Send + Sync + 'static {
+    /// A running exchange.
+    type Exchange: Exchange;
+
+    /// Sends `request` to `provider` and waits for the head of its reply, at
+    /// most `first_byte`.
+    ///
+    /// # Errors
+    /// See [`TransportError`]; only [`TransportError::Unreached`] promises that
+    /// the provider has seen nothing.
+    fn open(
+        &self,
+        dispatch: &Dispatch,
+        provider: &Provider,
+        request: UpstreamRequest,
+        first_byte: Duration,
+    ) -> impl Future<Output = Result<Self::Exchange, TransportError>> + Send;
+}
+
+/// A reply whose head has arrived. Dropping it cancels the upstream.
+pub trait Exchange: Send + 'static {
+    /// The status.
+    fn status(&self) -> u16;
+    /// The headers.
+    fn headers(&self) -> &HeaderMap;
+    /// The next bytes of the body; `None` at its end. Safe to drop at any await.
+    ///
+    /// # Errors
+    /// The upstream died, or the body is not framed as its head promised.
+    fn next(&mut self) -> impl Future<Output = Result<Option<Bytes>, TransportError>> + Send;
+    /// Gives a connection whose body has ended back to the pool.
+    fn finish(self) -> impl Future<Output = ()> + Send;
+}
+
+/// A request to a provider's chat route.
+#[derive(Debug)]
+pub struct UpstreamRequest {
+    /// Headers beside host, length and credential.
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: Bytes,
+    /// The name of this request, sent as `x-request-id`.
+    pub request_id: uuid::Uuid,
+}
+
+/// Why an exchange failed.
+#[derive(Debug)]
+pub enum TransportError {
+    /// No connection came about: the provider has seen nothing.
+    Unreached(String),
+    /// The provider kept silent for too long.
+    TimedOut(String),
+    /// The connection broke, or the reply is not HTTP.
+    Broken(String),
+}
+
+impl fmt::Display for TransportError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreached(why) => write!(f, "no connection: {why}"),
+            Self::TimedOut(why) => write!(f, "timed out: {why}"),
+            Self::Broken(why) => write!(f, "broken: {why}"),
+        }
+    }
+}
+
+impl std::error::Error for TransportError {}

@@ -1,0 +1,70 @@
+//! Whose fault is a provider's error status?
+
+use std::time::Duration;
+
+use http::{HeaderMap, header::RETRY_AFTER};
+use lattice_kernel::{Code, Gate, Refusal};
+
+use crate::transport::TransportError;
+
+/// What the caller is told of a status that is not a success.
+pub(crate) enum Fault {
+    /// The request itself: the provider's status and text pass.
+    Caller,
+    /// The provider, or our account there.
+    Provider(Refusal),
+}
+
+/// Statuses that speak of the request pass as they came. Those that speak of
+/// the gateway's credential or of the provider's state are not the caller's to
+/// mend, and must not look as if they were.
+pub(crate) fn fault_of(provider: &str, status: u16, headers: &HeaderMap) -> Fault {
+    let refusal = match status {
+        401 | 403 => Refusal::new(
+            Gate::Execution,
+            Code::ProviderError,
+            format!("Provider {provider:?} refused the gateway's credential ({status}); whoever administers the gateway must mend its api_key."),
+        ),
+        408 | 504 | 524 => Refusal::new(
+            Gate::Execution,
+            Code::ProviderTimeout,
+            format!("Provider {provider:?} timed out ({status}); try again."),
+        ),
+        429 | 503 | 529 => {
+            let refusal = Refusal::new(
+                Gate::Execution,
+                Code::ProviderOverloaded,
+                format!("Provider {provider:?} is overloaded or limits its rate ({status}); try again later."),
+            );
+            match retry_after(headers) {
+                Some(after) => refusal.retry_after(after),
+                None => refusal,
+            }
+        }
+        400..=499 => return Fault::Caller,
+        _ => Refusal::new(
+            Gate::Execution,
+            Code::ProviderError,
+            format!("Provider {provider:?} failed with status {status}; try again."),
+        ),
+    };
+    Fault::Provider(refusal)
+}
+
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let seconds: u64 = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds.min(86_400)))
+}
+
+impl TransportError {
+    /// The refusal that this amounts to.
+    pub(crate) fn refusal(&self, provider: &str) -> Refusal {
+        let (code, what) = match self {
+            Self::Unreached(_) => (Code::ProviderError, "cannot be reached"),
+            Self::TimedOut(_) => (Code::ProviderTimeout, "did not answer in time"),
+            Self::Broken(_) => (Code::ProviderError, "broke the connection"),
+        };
+        Refusal::new(Gate::Execution, code, format!("Provider {provider:?} {what}; try again."))
+            .because(self.to_string())
+    }
+}

@@ -1,0 +1,22 @@
+//! Gate 1: from a credential to the principal behind it.
+//!
+//! A key is looked up by its HMAC under the pepper, never by its text, so
+//! neither the database nor a query ever sees one. What the store has confirmed
+//! is kept in memory until the store's revision rises, and outlives an outage of
+//! the store for a stated time.
+//!
+//! Deliberately absent: SQL (the store crate implements [`KeyStore`]), reading
+//! the pepper's file, and what a principal may do (gate 2).
+//!
+//! Start reading at [`api_key`].
+
+pub mod api_key;
+pub mod key;
+pub mod pepper;
+mod refusals;
+pub mod store;
+
+pub use api_key::ApiKeys;
+pub use key::LatticeKey;
+pub use pepper::{Pepper, PepperTooShort};
+pub use store::{KeyRow, KeyStore, StoreFailure};

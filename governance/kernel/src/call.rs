@@ -1,0 +1,177 @@
+//! What a caller asks for, and the targets that may answer.
+
+use std::future::Future;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use crate::money::Price;
+use crate::pipeline::Draft;
+use crate::principal::Principal;
+use crate::refusal::Refusal;
+use crate::secret::Secret;
+
+/// The wire dialect that a client speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Dialect {
+    /// OpenAI chat completions and the routes that share its errors.
+    OpenAi,
+}
+
+impl Dialect {
+    /// The name in policy input, records and labels.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::OpenAi => "openai",
+        }
+    }
+}
+
+/// What is done, as policy names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Action {
+    /// A model generates.
+    Infer,
+}
+
+impl Action {
+    /// The name in policy input and records.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Infer => "infer",
+        }
+    }
+}
+
+/// What is known before the body is read.
+#[derive(Debug, Default)]
+pub struct Head {
+    /// The credential as it came; one of the four headers.
+    pub credential: Option<Secret>,
+    /// The caller's address.
+    pub source: Option<IpAddr>,
+}
+
+/// What is asked, as far as policy may look at it.
+#[derive(Debug, Clone)]
+pub struct Ask {
+    /// The action.
+    pub action: Action,
+    /// The model's name as the caller gave it and configuration knows it.
+    pub model: Arc<str>,
+    /// The dialect of the request.
+    pub dialect: Dialect,
+    /// Whether the reply is to be streamed.
+    pub stream: bool,
+    /// The names of the tools on offer, in the order of the request.
+    pub tools: Vec<Box<str>>,
+    /// The caller's address.
+    pub source: Option<IpAddr>,
+}
+
+impl Ask {
+    /// The question behind `GET /v1/models`: may the caller use this model at
+    /// all, whatever the context?
+    #[must_use]
+    pub fn listing(dialect: Dialect, model: &str) -> Self {
+        Self {
+            action: Action::Infer,
+            model: model.into(),
+            dialect,
+            stream: false,
+            tools: Vec::new(),
+            source: None,
+        }
+    }
+}
+
+/// One model at one provider.
+#[derive(Debug)]
+pub struct Target {
+    /// The provider's name in configuration.
+    pub provider: Arc<str>,
+    /// The model's name at that provider.
+    pub model: Arc<str>,
+    /// Data classification that the provider is cleared for, where configured.
+    pub classification: Option<Arc<str>>,
+    /// `None`: unpriced, which is not the same as free.
+    pub price: Option<Arc<dyn Price>>,
+    /// The cap that a request gets under a hard budget when it names none, tokens.
+    pub max_output_tokens: u64,
+}
+
+/// Targets in the order in which they would be tried.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    targets: Arc<[Arc<Target>]>,
+    offered: Option<Arc<[Arc<Target>]>>,
+}
+
+impl Plan {
+    /// A plan of these targets, best first.
+    #[must_use]
+    pub fn new(targets: impl Into<Arc<[Arc<Target>]>>) -> Self {
+        Self {
+            targets: targets.into(),
+            offered: None,
+        }
+    }
+
+    /// The targets that are left.
+    #[must_use]
+    pub fn targets(&self) -> &[Arc<Target>] {
+        &self.targets
+    }
+
+    /// The plan before any target was taken out.
+    pub(crate) fn offered(&self) -> Self {
+        Self {
+            targets: self.offered.clone().unwrap_or_else(|| self.targets.clone()),
+            offered: None,
+        }
+    }
+
+    /// Without the targets that `keep` rejects. The usual case, where all stay,
+    /// copies nothing.
+    pub(crate) fn filter(self, mut keep: impl FnMut(&Target) -> bool) -> Self {
+        let kept: Vec<bool> = self.targets.iter().map(|target| keep(target)).collect();
+        if kept.iter().all(|kept| *kept) {
+            return self;
+        }
+        let targets = self.targets.iter().zip(&kept).filter(|(_, kept)| **kept);
+        Self {
+            targets: targets.map(|(target, _)| target.clone()).collect(),
+            offered: Some(self.targets.clone()),
+        }
+    }
+}
+
+/// A request whose body was read and parsed, once.
+pub struct Call<B> {
+    /// What policy may look at.
+    pub ask: Ask,
+    /// The targets that configuration names for the model.
+    pub plan: Plan,
+    /// The parsed body.
+    pub body: B,
+}
+
+/// A request on the listener whose body waits to be read.
+pub trait Arrival: Send {
+    /// The parsed body.
+    type Body: Send;
+
+    /// What is known so far.
+    fn head(&self) -> &Head;
+
+    /// Reads the body under the limits and parses it.
+    ///
+    /// # Errors
+    /// A `caller_*` refusal.
+    fn read(
+        self,
+        who: &Principal,
+        draft: &mut Draft,
+    ) -> impl Future<Output = Result<Call<Self::Body>, Refusal>> + Send;
+}

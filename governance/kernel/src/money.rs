@@ -1,0 +1,158 @@
+//! Money in checked integers, and the tokens that it is paid for.
+
+use std::fmt;
+use std::time::Duration;
+
+/// Nano-US-dollars: 10⁻⁹ USD. Never negative; arithmetic is checked or saturates
+/// towards more. Fits PostgreSQL's `bigint`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct NanoUsd(u64);
+
+impl NanoUsd {
+    /// Nothing.
+    pub const ZERO: Self = Self(0);
+    /// The most that can be written down, about 9.2 billion USD.
+    pub const MAX: Self = Self(i64::MAX as u64);
+
+    /// `None` above [`Self::MAX`].
+    #[must_use]
+    pub const fn new(nano: u64) -> Option<Self> {
+        if nano <= Self::MAX.0 {
+            Some(Self(nano))
+        } else {
+            None
+        }
+    }
+
+    /// From a stored `bigint`; `None` where it is negative.
+    #[must_use]
+    pub fn from_i64(nano: i64) -> Option<Self> {
+        u64::try_from(nano).ok().map(Self)
+    }
+
+    /// For a `bigint` column.
+    #[must_use]
+    pub fn as_i64(self) -> i64 {
+        i64::try_from(self.0).unwrap_or(i64::MAX)
+    }
+
+    /// The number of nano-USD.
+    #[must_use]
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+
+    /// `None` where the sum cannot be written down.
+    #[must_use]
+    pub fn checked_add(self, other: Self) -> Option<Self> {
+        self.0.checked_add(other.0).and_then(Self::new)
+    }
+
+    /// The sum, or [`Self::MAX`].
+    #[must_use]
+    pub fn saturating_add(self, other: Self) -> Self {
+        self.checked_add(other).unwrap_or(Self::MAX)
+    }
+
+    /// The difference, or nothing.
+    #[must_use]
+    pub fn saturating_sub(self, other: Self) -> Self {
+        Self(self.0.saturating_sub(other.0))
+    }
+
+    /// Dollars as a floating-point number: for metrics, never for reckoning.
+    #[must_use]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "metrics are floating-point by nature"
+    )]
+    pub fn as_usd(self) -> f64 {
+        self.0 as f64 / 1e9
+    }
+
+    /// From dollars, rounded up to the next nano-USD; `None` where it is
+    /// negative, not finite or too large.
+    #[must_use]
+    pub fn from_usd_ceil(usd: f64) -> Option<Self> {
+        let nano = (usd * 1e9).ceil();
+        // Both bounds are exact in f64, so the cast below cannot lose anything.
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "range checked here"
+        )]
+        (0.0..9.2e18).contains(&nano).then_some(Self(nano as u64))
+    }
+}
+
+/// Dollars as a decimal literal without trailing zeros: `0.0012`.
+impl fmt::Display for NanoUsd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (usd, nano) = (self.0 / 1_000_000_000, self.0 % 1_000_000_000);
+        if nano == 0 {
+            return write!(f, "{usd}");
+        }
+        let digits = format!("{nano:09}");
+        write!(f, "{usd}.{}", digits.trim_end_matches('0'))
+    }
+}
+
+/// Tokens of one call, as every dialect can be brought to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
+pub struct Usage {
+    /// All input tokens, those read from and written to a cache included.
+    pub input: u64,
+    /// Of the input: read from a cache.
+    pub cached_input: u64,
+    /// Of the input: written to a cache.
+    pub cache_write: u64,
+    /// All output tokens, reasoning included.
+    pub output: u64,
+    /// Of the output: reasoning.
+    pub reasoning: u64,
+}
+
+/// What a target charges.
+pub trait Price: Send + Sync + fmt::Debug {
+    /// The cost, rounded up; `None` where it cannot be reckoned.
+    fn cost(&self, usage: &Usage) -> Option<NanoUsd>;
+    /// Where the price comes from, for records: for instance `config` or `genai-prices 0.2.1 openai/gpt-5`.
+    fn source(&self) -> &str;
+}
+
+/// Microseconds, for records.
+#[must_use]
+pub fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn money_prints_as_a_decimal_literal() {
+        let shown =
+            [0, 1, 1_200_000, 1_000_000_000, 12_340_000_000].map(|nano| NanoUsd(nano).to_string());
+        assert_eq!(shown, ["0", "0.000000001", "0.0012", "1", "12.34"]);
+    }
+
+    #[test]
+    fn dollars_round_up_and_refuse_nonsense() {
+        assert_eq!(NanoUsd::from_usd_ceil(0.000_000_000_1), Some(NanoUsd(1)));
+        assert_eq!(
+            NanoUsd::from_usd_ceil(500.0),
+            Some(NanoUsd(500_000_000_000))
+        );
+        for nonsense in [-1.0, f64::NAN, f64::INFINITY, 1e10] {
+            assert_eq!(NanoUsd::from_usd_ceil(nonsense), None, "{nonsense}");
+        }
+    }
+
+    #[test]
+    fn sums_never_wrap() {
+        assert_eq!(NanoUsd::MAX.checked_add(NanoUsd(1)), None);
+        assert_eq!(NanoUsd::MAX.saturating_add(NanoUsd(1)), NanoUsd::MAX);
+        assert_eq!(NanoUsd::ZERO.saturating_sub(NanoUsd(1)), NanoUsd::ZERO);
+    }
+}

@@ -1,0 +1,66 @@
+//! How a call ended: what the second leaf of the audit chain records.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::money::{NanoUsd, Usage};
+use crate::refusal::Code;
+
+/// The ways in which a call ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// The whole reply reached the client's socket.
+    Finished,
+    /// The provider answered with an error status of its own.
+    Rejected,
+    /// Execution failed before or during the reply.
+    Failed(Code),
+    /// The client left; the upstream was cancelled.
+    ClientGone,
+    /// The upstream ended in the middle of its reply.
+    Cut,
+    /// The record was dropped: a panic, or the process is stopping.
+    Dropped,
+}
+
+impl Ending {
+    /// The name in records.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Finished => "finished",
+            Self::Rejected => "rejected",
+            Self::Failed(_) => "failed",
+            Self::ClientGone => "client_gone",
+            Self::Cut => "cut",
+            Self::Dropped => "dropped",
+        }
+    }
+}
+
+/// What is known once a call has ended.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// How it ended.
+    pub ending: Ending,
+    /// The target's status, where it answered.
+    pub status: Option<u16>,
+    /// The target that was called last.
+    pub provider: Option<Arc<str>>,
+    /// Its model.
+    pub model: Option<Arc<str>>,
+    /// Calls that may have reached a target.
+    pub attempts: u32,
+    /// As the target reported it.
+    pub usage: Option<Usage>,
+    /// `None`: unknown, because the target is unpriced or nothing was reckoned.
+    pub cost: Option<NanoUsd>,
+    /// The cost is the reservation, because no usage was reported.
+    pub estimated: bool,
+    /// What the lease held.
+    pub reserved: Option<NanoUsd>,
+    /// From arrival to the first byte of the reply.
+    pub first_byte: Option<Duration>,
+    /// From arrival to the end.
+    pub duration: Duration,
+}

@@ -1,0 +1,297 @@
+//! The one pipeline. Identity → Authorization → Constraints → Audit (the
+//! intent) → Execute → Audit (the outcome, wherever the reply ends).
+//!
+//! Every governed action goes through [`govern`]. The proofs in [`crate::proof`]
+//! are made here and nowhere else.
+
+use std::time::Instant;
+
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use crate::call::{Arrival, Ask, Call, Dialect, Head, Plan};
+use crate::gates::{
+    Audit, Authorization, Constraints, Execution, Gates, Identity, IntentFacts, RefusalFacts,
+};
+use crate::proof::{Authorized, Constrained, Identified, Intended};
+use crate::refusal::{Code, Gate, Refusal};
+
+/// Walks one action through the five gates.
+///
+/// # Errors
+/// The refusal of the first gate that says no, after its audit leaf was queued.
+/// A failure of the call itself is not an error here: it is a reply, with an
+/// outcome on record.
+pub async fn govern<I, Z, C, A, X, R>(
+    gates: &Gates<I, Z, C, A, X>,
+    draft: &mut Draft,
+    arrival: R,
+) -> Result<X::Reply, Refusal>
+where
+    I: Identity,
+    Z: Authorization,
+    C: Constraints<Body = R::Body>,
+    A: Audit,
+    X: Execution<Body = R::Body>,
+    R: Arrival,
+{
+    match walk(gates, draft, arrival).await {
+        Ok(reply) => Ok(reply),
+        Err(refusal) => Err(refused(gates, draft, refusal)),
+    }
+}
+
+async fn walk<I, Z, C, A, X, R>(
+    gates: &Gates<I, Z, C, A, X>,
+    draft: &mut Draft,
+    arrival: R,
+) -> Result<X::Reply, Refusal>
+where
+    I: Identity,
+    Z: Authorization,
+    C: Constraints<Body = R::Body>,
+    A: Audit,
+    X: Execution<Body = R::Body>,
+    R: Arrival,
+{
+    let who = identify(gates, draft, arrival.head()).await?;
+    let Call { ask, plan, body } = arrival.read(&who.principal, draft).await?;
+    draft.pass(Gate::Intake);
+    let allowed = authorize(gates, draft, who, ask, plan)?;
+    let granted = constrain(gates, draft, allowed, body).await?;
+    let intended = intend(gates, draft, granted).await?;
+    Ok(gates.execution.execute(intended).await)
+}
+
+/// The models that the caller may ask for, of those offered: gates 1 and 2
+/// only, because nothing leaves the house.
+///
+/// # Errors
+/// The refusal of the identity gate.
+pub async fn list<'a, I, Z, C, A, X>(
+    gates: &Gates<I, Z, C, A, X>,
+    draft: &mut Draft,
+    head: &Head,
+    offered: impl Iterator<Item = (&'a str, &'a Plan)> + Send,
+) -> Result<Vec<&'a str>, Refusal>
+where
+    I: Identity,
+    Z: Authorization,
+    C: Constraints,
+    A: Audit,
+    X: Execution,
+{
+    match identify(gates, draft, head).await {
+        Ok(who) => Ok(offered
+            .filter(|(model, plan)| {
+                is_listed(&gates.authorization, draft, &who, model, plan)
+            })
+            .map(|(model, _)| model)
+            .collect()),
+        Err(refusal) => Err(refused(gates, draft, refusal)),
+    }
+}
+
+async fn identify<I: Identity, Z, C, A, X>(
+    gates: &Gates<I, Z, C, A, X>,
+    draft: &mut Draft,
+    head: &Head,
+) -> Result<Identified, Refusal> {
+    let principal = gates.identity.identify(head).await?;
+    draft.principal = Some(principal.clone());
+    draft.pass(Gate::Identity);
+    Ok(Identified { principal })
+}
+
+fn authorize<I, Z: Authorization, C, A, X>(
+    gates: &Gates<I, Z, C, A, X>,
+    draft: &mut Draft,
+    who: Identified,
+    ask: Ask,
+    plan: Plan,
+) -> Result<Authorized, Refusal> {
+    let mut denied = None;
+    let mut verdict = None;
+    let plan = plan.filter(|target| {
+        let decided = gates.authorization.decide(draft.at, &who.principal, &ask, target);
+        let allowed = decided.decision.allows();
+        if allowed {
+            verdict.get_or_insert(decided);
+        } else if denied.is_none() {
+            denied = Some(decided);
+        }
+        allowed
+    });
+    draft.pass(Gate::Authorization);
+    match (verdict, denied) {
+        (Some(verdict), _) => Ok(Authorized {
+            principal: who.principal,
+            ask,
+            plan,
+            verdict,
+        }),
+        // A model that this caller never sees is unknown to it, whatever the
+        // reason: the answer must not tell that it exists.
+        (None, denied) => {
+            let listed =
+                is_listed(&gates.authorization, draft, &who, &ask.model, &plan.offered());
+            Err(denied.filter(|_| listed).map_or_else(
+                || Refusal::unknown_model(&ask.model).at(Gate::Authorization),
+                |decided| decided.decision.refusal(),
+            ))
+        }
+    }
+}
+
+fn is_listed<Z: Authorization>(
+    authorization: &Z,
+    draft: &Draft,
+    who: &Identified,
+    model: &str,
+    plan: &Plan,
+) -> bool {
+    let ask = Ask::listing(draft.dialect, model);
+    plan.targets().iter().any(|target| {
+        authorization
+            .decide(draft.at, &who.principal, &ask, target)
+            .decision
+            .allows()
+    })
+}
+
+async fn constrain<I, Z, C: Constraints, A, X>(
+    gates: &Gates<I, Z, C, A, X>,
+    draft: &mut Draft,
+    allowed: Authorized,
+    body: C::Body,
+) -> Result<Constrained<C::Body, C::Lease>, Refusal> {
+    let Authorized {
+        principal,
+        ask,
+        plan,
+        verdict,
+    } = allowed;
+    let granted = gates
+        .constraints
+        .constrain(draft.at, &principal, &ask, &plan, body)
+        .await?;
+    draft.pass(Gate::Constraints);
+    Ok(Constrained {
+        principal,
+        ask,
+        plan,
+        verdict,
+        granted,
+    })
+}
+
+async fn intend<I, Z, C: Constraints, A: Audit, X>(
+    gates: &Gates<I, Z, C, A, X>,
+    draft: &mut Draft,
+    constrained: Constrained<C::Body, C::Lease>,
+) -> Result<Intended<C::Body>, Refusal> {
+    let facts = IntentFacts {
+        request_id: draft.request_id,
+        at: draft.at,
+        principal: &constrained.principal,
+        ask: &constrained.ask,
+        plan: &constrained.plan,
+        verdict: &constrained.verdict,
+        terms: &constrained.granted.terms,
+    };
+    let slot = gates.audit.intend(&facts).await?;
+    draft.pass(Gate::Audit);
+    Ok(Intended::new(
+        draft.request_id,
+        draft.started,
+        constrained,
+        slot,
+    ))
+}
+
+/// Every refusal leaves one leaf; one that cannot be recorded becomes the
+/// refusal of the audit gate.
+fn refused<I, Z, C, A: Audit, X>(
+    gates: &Gates<I, Z, C, A, X>,
+    draft: &Draft,
+    refusal: Refusal,
+) -> Refusal {
+    let facts = RefusalFacts {
+        draft,
+        refusal: &refusal,
+    };
+    match gates.audit.refuse(&facts) {
+        Ok(()) => refusal,
+        Err(unrecorded) => unrecorded,
+    }
+}
+
+/// What is known of a request before it may be recorded: in memory only, so
+/// that a stranger cannot fill the journal.
+#[derive(Debug)]
+pub struct Draft {
+    /// Minted here (UUID v7), never taken from the caller.
+    pub request_id: Uuid,
+    /// Wall-clock time of arrival; every window and record uses this one.
+    pub at: OffsetDateTime,
+    /// Monotonic time of arrival.
+    pub started: Instant,
+    /// The dialect of the route.
+    pub dialect: Dialect,
+    /// Known once gate 1 has passed.
+    pub principal: Option<std::sync::Arc<crate::Principal>>,
+    /// The model asked for, once the body was read; at most 256 bytes of it.
+    pub model: Option<Box<str>>,
+    laps: [Option<Instant>; Gate::COUNT],
+}
+
+impl Draft {
+    /// A draft of a request that arrived at `at` (wall) and `started` (monotonic).
+    #[must_use]
+    pub fn new(dialect: Dialect, at: OffsetDateTime, started: Instant) -> Self {
+        Self {
+            request_id: Uuid::now_v7(),
+            at,
+            started,
+            dialect,
+            principal: None,
+            model: None,
+            laps: [None; Gate::COUNT],
+        }
+    }
+
+    /// Notes the model that the caller names, cut to a length that is safe to keep.
+    pub fn asks_for(&mut self, model: &str) {
+        let mut end = model.len().min(256);
+        while !model.is_char_boundary(end) {
+            end -= 1;
+        }
+        self.model = model.get(..end).map(Into::into);
+    }
+
+    fn pass(&mut self, gate: Gate) {
+        self.laps[gate as usize] = Some(Instant::now());
+    }
+
+    /// The time that each passed gate took, in the order of the walk.
+    pub fn laps(&self) -> impl Iterator<Item = (Gate, std::time::Duration)> + '_ {
+        let mut from = self.started;
+        Gate::WALK.into_iter().filter_map(move |gate| {
+            let passed = self.laps[gate as usize]?;
+            let took = passed.saturating_duration_since(from);
+            from = passed;
+            Some((gate, took))
+        })
+    }
+
+    /// The refusal that stands for "the pipeline itself is at fault".
+    #[must_use]
+    pub fn internal(detail: impl Into<String>) -> Refusal {
+        Refusal::new(
+            Gate::Intake,
+            Code::LatticeInternal,
+            "The gateway failed; try again, and report the request id if it persists.",
+        )
+        .because(detail)
+    }
+}

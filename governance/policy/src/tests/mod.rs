@@ -1,0 +1,136 @@
+//! The crate from outside, and samples of what it is asked about.
+
+mod decide;
+mod input;
+mod set;
+mod shipped;
+
+use std::net::IpAddr;
+
+use lattice_kernel::principal::Named;
+use lattice_kernel::{Action, Ask, Dialect, Principal, Target};
+use proptest::prelude::*;
+use time::OffsetDateTime;
+use time::macros::datetime;
+use uuid::Uuid;
+
+use crate::{Input, PolicySet};
+
+/// Owns what an [`Input`] borrows.
+#[derive(Debug, Clone)]
+struct Request {
+    who: Principal,
+    ask: Ask,
+    provider: String,
+    model: String,
+    classification: Option<String>,
+    at: OffsetDateTime,
+}
+
+impl Request {
+    fn sample() -> Self {
+        Self {
+            who: Principal {
+                key: Named {
+                    id: Uuid::from_u128(1),
+                    name: "laptop".into(),
+                },
+                team: Some(Named {
+                    id: Uuid::from_u128(2),
+                    name: "research".into(),
+                }),
+                models: Some(vec!["assistant".into(), "small".into()]),
+                team_models: None,
+            },
+            ask: Ask {
+                action: Action::Infer,
+                model: "assistant".into(),
+                dialect: Dialect::OpenAi,
+                stream: true,
+                tools: vec!["search".into(), "mail".into()],
+                source: Some([10, 0, 0, 1].into()),
+            },
+            provider: "openai".to_owned(),
+            model: "gpt-5".to_owned(),
+            classification: Some("internal".to_owned()),
+            at: datetime!(2026-11-22 12:34:56 UTC),
+        }
+    }
+
+    fn with(edit: impl FnOnce(&mut Self)) -> Self {
+        let mut request = Self::sample();
+        edit(&mut request);
+        request
+    }
+
+    fn target(&self) -> Target {
+        Target {
+            provider: self.provider.as_str().into(),
+            model: self.model.as_str().into(),
+            classification: self.classification.as_deref().map(Into::into),
+            price: None,
+            max_output_tokens: 4096,
+        }
+    }
+
+    fn see<T>(&self, look: impl FnOnce(&Input<'_>) -> T) -> T {
+        look(&Input::new(&self.who, &self.ask, &self.target(), self.at))
+    }
+}
+
+/// A set of one file: `body` in the package that is asked.
+fn set(body: &str) -> PolicySet {
+    PolicySet::load([("authz.rego", source(body))]).unwrap()
+}
+
+fn source(body: &str) -> String {
+    format!("package lattice.authz\n\n{body}\n")
+}
+
+prop_compose! {
+    /// Requests from small alphabets, so that two of them are often alike.
+    fn requests()(
+        id in 0..2_u128,
+        key in text(),
+        team in prop::option::of(text()),
+        models in prop::option::of(texts()),
+        team_models in prop::option::of(texts()),
+        (asked, provider, model) in (text(), text(), text()),
+        classification in prop::option::of(text()),
+        stream in any::<bool>(),
+        tools in texts(),
+        source in prop::option::of(address()),
+        minutes in prop::sample::select(vec![0_i64, 1, 24 * 60, 24 * 60 + 1]),
+    ) -> Request {
+        let named = |name: String| Named { id: Uuid::nil(), name: name.into() };
+        let (action, dialect) = (Action::Infer, Dialect::OpenAi);
+        Request {
+            who: Principal {
+                key: Named { id: Uuid::from_u128(id), name: key.into() },
+                team: team.map(named),
+                models,
+                team_models,
+            },
+            ask: Ask { action, model: asked.into(), dialect, stream, tools, source },
+            provider,
+            model,
+            classification,
+            at: OffsetDateTime::UNIX_EPOCH + time::Duration::minutes(minutes),
+        }
+    }
+}
+
+/// Texts that would run into each other if lengths were left out.
+fn text() -> impl Strategy<Value = String> {
+    prop::sample::select(vec!["", "a", "aa", "a\0", "null", "a/*", "*", "a/a"])
+        .prop_map(str::to_owned)
+}
+
+fn texts() -> impl Strategy<Value = Vec<Box<str>>> {
+    prop::collection::vec(text().prop_map(Into::into), 0..3)
+}
+
+fn address() -> impl Strategy<Value = IpAddr> {
+    prop::sample::select(vec!["10.0.0.1", "::ffff:10.0.0.1", "::1", "10.0.0.2"])
+        .prop_map(|text| text.parse().unwrap())
+}

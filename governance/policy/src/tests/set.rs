@@ -1,0 +1,154 @@
+use std::path::Path;
+
+use super::{Request, set, source};
+use crate::set::{LoadError, PolicySet};
+
+const OPEN: &str = "decision := {\"allow\": true, \"deny\": [], \"obligations\": []}";
+
+fn refused(files: &[(&str, &str)]) -> LoadError {
+    PolicySet::load(files.iter().copied()).err().unwrap()
+}
+
+fn write(dir: &Path, name: &str, text: &str) {
+    std::fs::write(dir.join(name), text).unwrap();
+}
+
+#[test]
+fn a_syntax_error_names_file_and_line() {
+    let error = refused(&[("mine.rego", "package lattice.authz\n\nallow if {")]).to_string();
+    assert!(error.contains("mine.rego:3"), "{error}");
+}
+
+#[test]
+fn a_set_without_the_entry_point_is_refused() {
+    for text in [
+        "package lattice.authz\nallow := true",
+        "package other\ndecision := {\"allow\": true, \"deny\": [], \"obligations\": []}",
+        "package lattice.authz\ndecision := true",
+        "package lattice.authz\ndecision := {\"allow\": true}",
+        "package lattice.authz\ndecision := {\"allow\": true, \"deny\": [], \"obligations\": []} if input.nothing",
+        "package lattice.authz\ndecision := {\"allow\": [1 | some a in numbers.range(1, 100000); some b in numbers.range(1, 100000); a == b], \"deny\": [], \"obligations\": []}",
+    ] {
+        assert!(
+            matches!(refused(&[("mine.rego", text)]), LoadError::NoDecision(_)),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn an_empty_set_is_refused() {
+    assert!(matches!(refused(&[]), LoadError::Empty));
+    assert!(matches!(refused(&[("data.json", "{}")]), LoadError::Empty));
+}
+
+#[test]
+fn data_that_is_no_object_is_refused() {
+    let open = source(OPEN);
+    for data in ["", "[]", "5", "{", &"[".repeat(100_000)] {
+        let error = refused(&[("authz.rego", &open), ("data.json", data)]);
+        assert!(
+            matches!(&error, LoadError::Syntax { file, .. } if file == "data.json"),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn a_file_beyond_the_bound_is_refused() {
+    let long = format!("{}{}", source(OPEN), "# filler\n".repeat(200_000));
+    assert!(matches!(
+        refused(&[("authz.rego", &long)]),
+        LoadError::FileTooLarge { .. }
+    ));
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path(), "authz.rego", &long);
+    assert!(matches!(
+        PolicySet::from_dir(dir.path()),
+        Err(LoadError::FileTooLarge { .. })
+    ));
+}
+
+#[test]
+fn a_folder_serves_policies_and_data_but_no_tests() {
+    let dir = tempfile::tempdir().unwrap();
+    write(
+        dir.path(),
+        "authz.rego",
+        &source(OPEN.replace("true", "data.lists.open").as_str()),
+    );
+    write(dir.path(), "authz_test.rego", "this is not Rego");
+    write(dir.path(), "notes.txt", "nor is this");
+    write(dir.path(), "data.json", r#"{"lists": {"open": true}}"#);
+    let open = PolicySet::from_dir(dir.path()).unwrap();
+    assert!(
+        Request::sample()
+            .see(|input| open.evaluate(input))
+            .unwrap()
+            .allows()
+    );
+
+    write(dir.path(), "data.json", r#"{"lists": {"open": false}}"#);
+    let shut = PolicySet::from_dir(dir.path()).unwrap();
+    assert!(
+        !Request::sample()
+            .see(|input| shut.evaluate(input))
+            .unwrap()
+            .allows()
+    );
+    assert_ne!(open.revision(), shut.revision());
+}
+
+#[test]
+fn a_folder_with_too_many_files_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    for number in 0..257 {
+        write(dir.path(), &format!("{number}.rego"), "package a");
+    }
+    assert!(matches!(
+        PolicySet::from_dir(dir.path()),
+        Err(LoadError::TooManyFiles)
+    ));
+}
+
+#[test]
+fn a_folder_that_is_not_there_is_named() {
+    let error = PolicySet::from_dir(Path::new("no/such/folder"))
+        .err()
+        .unwrap();
+    assert!(error.to_string().contains("no/such/folder"));
+}
+
+#[test]
+fn the_revision_follows_names_and_texts_only() {
+    let one = ("a.rego", source(OPEN));
+    let two = ("b.rego", "package b\nx := 1".to_owned());
+    let revision = |files: &[&(&'static str, String)]| {
+        PolicySet::load(files.iter().map(|file| (*file).clone()))
+            .unwrap()
+            .revision()
+            .clone()
+    };
+    assert_eq!(revision(&[&one, &two]), revision(&[&two, &one]));
+    assert_eq!(revision(&[&one]).len(), 16);
+    let renamed = ("c.rego", two.1.clone());
+    let changed = ("b.rego", "package b\nx := 2".to_owned());
+    for other in [&renamed, &changed] {
+        assert_ne!(revision(&[&one, &two]), revision(&[&one, other]));
+    }
+}
+
+#[test]
+fn a_builtin_that_fails_is_undefined_and_not_an_error() {
+    let set = set(
+        "decision := {\"allow\": allow, \"deny\": [], \"obligations\": []}
+        default allow := false
+        allow if to_number(input.resource.id) > 0",
+    );
+    assert!(
+        !Request::sample()
+            .see(|input| set.evaluate(input))
+            .unwrap()
+            .allows()
+    );
+}

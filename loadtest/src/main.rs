@@ -1,0 +1,5 @@
+//! The `lattice-loadtest` command.
+
+fn main() -> std::process::ExitCode {
+    lattice_loadtest::main()
+}

@@ -1,0 +1,96 @@
+//! The models of one configuration, and the plan behind each.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use lattice_kernel::{Clock, Plan, Price, SystemClock, Target};
+use lattice_providers::{CatalogPrice, FlatPrice, Kind, Provider};
+
+use crate::config::Config;
+use crate::config::checked::{self, DEFAULT_OUTPUT_CAP};
+
+/// What clients may ask for.
+pub struct Catalog {
+    models: BTreeMap<Arc<str>, Plan>,
+    pricer: Pricer,
+}
+
+/// Finds prices and builds targets.
+struct Pricer {
+    providers: HashMap<Arc<str>, (Kind, Box<str>)>,
+    classifications: HashMap<Arc<str>, Arc<str>>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Catalog {
+    /// The models of `config`, each target with its price.
+    pub fn new(config: &Config) -> Self {
+        let providers = config.providers.iter().map(|provider: &Provider| {
+            let base_url = config.base_urls.get(&provider.name).cloned().unwrap_or_default();
+            (provider.name.clone(), (provider.kind, base_url))
+        });
+        let pricer = Pricer {
+            providers: providers.collect(),
+            classifications: config.classifications.clone(),
+            clock: Arc::new(SystemClock),
+        };
+        let models = config.models.iter().map(|model| {
+            let targets: Vec<_> = model.targets.iter().map(|target| pricer.target(target)).collect();
+            (model.name.clone(), Plan::new(targets))
+        });
+        Self { models: models.collect(), pricer }
+    }
+
+    /// The model's name and its targets. `provider/model` names a model of a
+    /// configured provider directly; such a plan is made for the one request.
+    pub fn plan(&self, name: &str) -> Option<(Arc<str>, Plan)> {
+        if let Some((name, plan)) = self.models.get_key_value(name) {
+            return Some((name.clone(), plan.clone()));
+        }
+        let (provider, model) = name.split_once('/')?;
+        let (provider, _) = self.pricer.providers.get_key_value(provider)?;
+        if model.is_empty() || model.len() > 200 || !model.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return None;
+        }
+        let target = checked::Target {
+            provider: provider.clone(),
+            model: model.into(),
+            price: None,
+            max_output_tokens: DEFAULT_OUTPUT_CAP,
+        };
+        Some((name.into(), Plan::new([self.pricer.target(&target)])))
+    }
+
+    /// The configured models, in the order of their names.
+    pub fn models(&self) -> impl Iterator<Item = (&str, &Plan)> {
+        self.models.iter().map(|(name, plan)| (&**name, plan))
+    }
+}
+
+impl Pricer {
+    fn target(&self, target: &checked::Target) -> Arc<Target> {
+        Arc::new(Target {
+            provider: target.provider.clone(),
+            model: target.model.clone(),
+            classification: self.classifications.get(&target.provider).cloned(),
+            price: self.price(target),
+            max_output_tokens: target.max_output_tokens,
+        })
+    }
+
+    /// A price of the target's own, else the catalogue's. Models on one's own
+    /// machine cost nothing unless somebody says otherwise.
+    fn price(&self, target: &checked::Target) -> Option<Arc<dyn Price>> {
+        if let Some(price) = target.price {
+            return Some(Arc::new(price));
+        }
+        let (kind, base_url) = self.providers.get(&target.provider)?;
+        let provider_id = match kind {
+            Kind::OpenAi => Some("openai"),
+            Kind::OpenAiCompatible => None,
+            Kind::Mlx => return Some(Arc::new(FlatPrice::FREE)),
+        };
+        let found = CatalogPrice::find(provider_id, base_url, &target.model, self.clock.clone())?;
+        Some(Arc::new(found))
+    }
+}

@@ -1,0 +1,188 @@
+//! The command line: every command, its arguments and its help, in one place.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::command;
+
+/// High-performance inference gateway and AI governance proxy.
+#[derive(Debug, Parser)]
+#[command(name = "lattice", version, propagate_version = true, arg_required_else_help = true)]
+pub struct Cli {
+    /// Configuration file [default: ./lattice.yaml where there is one].
+    #[arg(long, global = true, env = "LATTICE_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the gateway.
+    #[command(after_help = "Example:\n  OPENAI_API_KEY=sk-… lattice server\n  lattice server --config lattice.yaml")]
+    Server,
+    /// Make, list and revoke keys.
+    #[command(subcommand)]
+    Key(KeyCommand),
+    /// Make, list and delete teams.
+    #[command(subcommand)]
+    Team(TeamCommand),
+    /// Write, check and describe configuration.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Verify and export the audit chain.
+    #[command(subcommand)]
+    Audit(AuditCommand),
+    /// Show budgets and what was spent.
+    #[command(subcommand)]
+    Budget(BudgetCommand),
+}
+
+/// `lattice key …`
+#[derive(Debug, Subcommand)]
+pub enum KeyCommand {
+    /// Make a key; it is shown once.
+    #[command(after_help = "Example:\n  lattice key create --name ci --team research --budget-usd 50 --window month --expires 90d")]
+    Create(NewKey),
+    /// List keys.
+    List(Listing),
+    /// Take a key back, by name or id.
+    #[command(after_help = "Example:\n  lattice key revoke ci")]
+    Revoke {
+        /// Name or id.
+        key: String,
+    },
+    /// Replace a key by a new secret; the old one stops working at once.
+    #[command(after_help = "Example:\n  lattice key rotate ci --json")]
+    Rotate {
+        /// Name or id.
+        key: String,
+        #[command(flatten)]
+        listing: Listing,
+    },
+}
+
+/// `lattice key create`
+#[derive(Debug, Args)]
+pub struct NewKey {
+    /// What people call the key.
+    #[arg(long)]
+    pub name: String,
+    /// The team that owns it.
+    #[arg(long)]
+    pub team: Option<String>,
+    /// Models that it is limited to, with commas between [default: all].
+    #[arg(long, value_delimiter = ',', value_name = "MODELS")]
+    pub models: Option<Vec<String>>,
+    /// A hard budget of its own, in USD.
+    #[arg(long, value_name = "USD")]
+    pub budget_usd: Option<f64>,
+    /// The budget's span: hour, day, month or total.
+    #[arg(long, default_value = "month", requires = "budget_usd")]
+    pub window: String,
+    /// How long it counts, for instance 12h, 90d or 52w [default: for ever].
+    #[arg(long, value_name = "SPAN")]
+    pub expires: Option<String>,
+    #[command(flatten)]
+    pub listing: Listing,
+}
+
+/// How something is shown.
+#[derive(Debug, Args)]
+pub struct Listing {
+    /// As JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `lattice team …`
+#[derive(Debug, Subcommand)]
+pub enum TeamCommand {
+    /// Make a team.
+    #[command(after_help = "Example:\n  lattice team create research --models assistant,smollm2")]
+    Create {
+        /// What people call the team.
+        name: String,
+        /// Models that its keys are limited to, with commas between [default: all].
+        #[arg(long, value_delimiter = ',', value_name = "MODELS")]
+        models: Option<Vec<String>>,
+        #[command(flatten)]
+        listing: Listing,
+    },
+    /// List teams.
+    List(Listing),
+    /// Delete a team that owns no live key.
+    #[command(after_help = "Example:\n  lattice team delete research")]
+    Delete {
+        /// Its name.
+        name: String,
+    },
+}
+
+/// `lattice config …`
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Write a first lattice.yaml.
+    #[command(after_help = "Example:\n  lattice config init --output lattice.yaml")]
+    Init {
+        /// Where to; an existing file is left alone.
+        #[arg(long, short, default_value = "lattice.yaml")]
+        output: PathBuf,
+    },
+    /// Check the configuration the way the server boots.
+    #[command(after_help = "Example:\n  lattice config check --config lattice.yaml")]
+    Check,
+    /// Print the JSON Schema of lattice.yaml.
+    #[command(after_help = "Example:\n  lattice config schema > lattice.schema.json")]
+    Schema,
+}
+
+/// `lattice audit …`
+#[derive(Debug, Subcommand)]
+pub enum AuditCommand {
+    /// Verify the chain in the database, or an exported file.
+    #[command(after_help = "Example:\n  lattice audit verify\n  lattice audit verify --file audit.jsonl")]
+    Verify {
+        /// An export to verify instead; needs no database.
+        #[arg(long, value_name = "FILE")]
+        file: Option<PathBuf>,
+        #[command(flatten)]
+        listing: Listing,
+    },
+    /// Write every leaf as JSON Lines.
+    #[command(after_help = "Example:\n  lattice audit export > audit.jsonl")]
+    Export {
+        /// Where to [default: standard output].
+        #[arg(long, short, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+}
+
+/// `lattice budget …`
+#[derive(Debug, Subcommand)]
+pub enum BudgetCommand {
+    /// List every budget beside what was spent and is held.
+    #[command(after_help = "Example:\n  lattice budget list --json")]
+    List(Listing),
+}
+
+impl Cli {
+    /// Runs the command that was named.
+    pub fn run(self) -> ExitCode {
+        let config = self.config;
+        let done = match self.command {
+            Command::Server => command::server::run(config),
+            Command::Key(command) => command::key::run(config, command),
+            Command::Team(command) => command::team::run(config, command),
+            Command::Config(command) => command::config::run(config, command),
+            Command::Audit(command) => command::audit::run(config, command),
+            Command::Budget(command) => command::budget::run(config, command),
+        };
+        done.unwrap_or_else(|error| {
+            eprintln!("lattice: {error}");
+            error.exit_code()
+        })
+    }
+}

@@ -1,0 +1,82 @@
+//! `lattice config …`
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use lattice_policy::PolicySet;
+
+use crate::catalog::Catalog;
+use crate::cli::ConfigCommand;
+use crate::command::{CommandError, Done};
+use crate::config::load::find;
+use crate::config::raw::Raw;
+use crate::config::{Config, load};
+
+/// A first configuration: it works as it is.
+const FIRST: &str = include_str!("first.yaml");
+
+/// Runs one of them.
+pub fn run(config: Option<PathBuf>, command: ConfigCommand) -> Done {
+    match command {
+        ConfigCommand::Init { output } => init(&output),
+        ConfigCommand::Check => check(config),
+        ConfigCommand::Schema => {
+            println!("{}", schema()?);
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+fn init(output: &Path) -> Done {
+    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).open(output).map_err(|error| {
+        CommandError::Failed(format!("{}: {error}; an existing file is left alone", output.display()))
+    })?;
+    file.write_all(FIRST.as_bytes())?;
+    println!("{} written; `lattice config check` reads it, `lattice server` runs it", output.display());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The server's own way to boot, as far as nothing runs yet.
+fn check(named: Option<PathBuf>) -> Done {
+    let source = find(named.clone());
+    let checked = load(named).map_err(CommandError::from).and_then(|config| {
+        let policy = policy_set(&config)?;
+        Ok((config, policy))
+    });
+    let (config, policy) = match checked {
+        Ok(checked) => checked,
+        Err(error) => {
+            eprintln!("lattice: {error}");
+            return Ok(ExitCode::FAILURE);
+        }
+    };
+    let source = source.map_or_else(|| "environment".into(), |path| path.display().to_string());
+    println!("{source}: sound");
+    println!("  providers  {}", config.providers.iter().map(|provider| &*provider.name).collect::<Vec<_>>().join(", "));
+    for (name, plan) in Catalog::new(&config).models() {
+        let targets = plan.targets().iter().map(|target| {
+            let price = target.price.as_ref().map_or("unpriced", |price| price.source());
+            format!("{}/{} ({price})", target.provider, target.model)
+        });
+        println!("  model      {name} -> {}", targets.collect::<Vec<_>>().join(", "));
+    }
+    println!("  policy     {} ({})", config.policy_dir.map_or_else(|| "shipped".into(), |dir| dir.display().to_string()), policy.revision());
+    println!("  budgets    {}", config.budgets.len());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The policy set that the configuration names.
+pub fn policy_set(config: &Config) -> Result<PolicySet, CommandError> {
+    let set = match &config.policy_dir {
+        Some(dir) => PolicySet::from_dir(dir),
+        None => PolicySet::shipped(),
+    };
+    set.map_err(|error| CommandError::Failed(format!("policy: {error}")))
+}
+
+/// The JSON Schema of `lattice.yaml`.
+pub fn schema() -> Result<String, CommandError> {
+    let schema = schemars::schema_for!(Raw);
+    serde_json::to_string_pretty(&schema).map_err(|error| CommandError::Failed(error.to_string()))
+}

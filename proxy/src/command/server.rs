@@ -1,0 +1,201 @@
+//! `lattice server`: puts a gateway together, runs it, and stops it in order.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use lattice_audit::{Journal, Mode, OnFull, Options, Recovered};
+use lattice_identity::ApiKeys;
+use lattice_kernel::{Clock as _, Gates, SystemClock};
+use lattice_limits::Ledger;
+use lattice_policy::Policy;
+use lattice_providers::{Directory, Remote};
+use tokio::sync::watch;
+
+use crate::activity::Activity;
+use crate::catalog::Catalog;
+use crate::command::config::policy_set;
+use crate::command::{CommandError, Done};
+use crate::config::{Config, load};
+use crate::data::transport::Upstreams;
+use crate::gates::audit::{AuditTrail, timestamp};
+use crate::gates::constraints::Budgets;
+use crate::gateway::Gateway;
+use crate::metrics::Metrics;
+use crate::state::{self, State};
+use crate::{background, books, listen};
+
+/// How long a provider may think before its head.
+const FIRST_BYTE: Duration = Duration::from_secs(300);
+/// How long the last records may take to reach the store. What does not reach
+/// it in time is in the journal, and is shipped at the next start.
+const LAST_SHIPMENT: Duration = Duration::from_secs(10);
+
+/// Runs the gateway until it is told to stop.
+pub fn run(config: Option<PathBuf>) -> Done {
+    tracing_subscriber::fmt()
+        .with_env_filter(
+            tracing_subscriber::EnvFilter::try_from_default_env()
+                .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info,pingora=error,pingora_core=error")),
+        )
+        .with_writer(std::io::stderr)
+        .init();
+    let config = load(config)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("lattice").build()?;
+    let served = runtime.block_on(serve(config));
+    runtime.shutdown_timeout(Duration::from_secs(2));
+    served
+}
+
+async fn serve(config: Config) -> Done {
+    let (listeners, addresses) = listen::bind(&config)?;
+    let state = State::open(&config).await?;
+    let (journal, recovered) = open_journal(&config)?;
+    let (gateway, managed) = assemble(&config, state, &journal, &recovered).await?;
+    let (stop, stopping) = watch::channel(false);
+    let mut background = background::start(&gateway, config.budgets.clone(), managed.as_ref());
+    let serving = listen::serve(listeners, addresses, &gateway, &stopping)?;
+    listen::announce(addresses, &gateway);
+    let signal = told_to_stop().await;
+    tracing::info!(signal, running = gateway.activity.running(), "stopping: no new connections, running streams may end");
+    // The receivers are tasks of ours; one that is gone has stopped already.
+    drop(stop.send(true));
+    gateway.begin_stop();
+    if tokio::time::timeout(config.drain, gateway.activity.idle()).await.is_err() {
+        tracing::warn!(running = gateway.activity.running(), "drain time is over; the rest is cut");
+    }
+    background.stop_periodic().await;
+    gateway.gates.audit.write_rest(SystemClock.now());
+    finish_journal(&journal, &mut background).await;
+    drop((serving, background));
+    gateway.store.close().await;
+    if let Some(managed) = managed.and_then(Arc::into_inner) {
+        state::leave(managed).await;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn assemble(
+    config: &Config,
+    state: State,
+    journal: &Journal,
+    recovered: &Recovered,
+) -> Result<(Arc<Gateway>, Option<Arc<lattice_store::managed::Managed>>), CommandError> {
+    let State { store, managed, pepper } = state;
+    settle_the_past(journal, recovered, &store).await?;
+    let ledger = Ledger::default();
+    books::restore(&ledger, &store).await?;
+    ledger.set_budgets(books::budgets(&config.budgets, &store).await?);
+    let identity = ApiKeys::new(store.clone(), pepper, SystemClock);
+    identity.poll().await.map_err(|error| CommandError::Failed(error.to_string()))?;
+    let catalog = Catalog::new(config);
+    let metrics = Metrics::install(&catalog).map_err(|error| CommandError::Failed(error.to_string()))?;
+    let providers = Directory::new(config.providers.clone());
+    let gateway = Gateway {
+        gates: Gates {
+            identity,
+            authorization: Policy::new(policy_set(config)?),
+            constraints: Budgets::new(ledger.clone()),
+            audit: AuditTrail::new(journal.clone()),
+            execution: Remote::new(Upstreams::new(), providers, FIRST_BYTE),
+        },
+        catalog,
+        metrics,
+        activity: Activity::default(),
+        max_body: config.max_body,
+        started_at: SystemClock.now(),
+        clock: SystemClock,
+        ledger,
+        journal: journal.clone(),
+        store,
+        stopping: AtomicBool::new(false),
+        providers: config.providers.iter().map(|provider| provider.name.to_string()).collect(),
+    };
+    Ok((Arc::new(gateway), managed.map(Arc::new)))
+}
+
+/// Everything that an earlier process left: intents without an outcome are
+/// settled in full, and every leaf goes to the store before the books open.
+async fn settle_the_past(
+    journal: &Journal,
+    recovered: &Recovered,
+    store: &lattice_store::Store,
+) -> Result<(), CommandError> {
+    if let Some((file, bytes)) = &recovered.torn {
+        tracing::warn!(file = %file.display(), bytes, "a record that was never acknowledged was cut off the journal's end");
+    }
+    if !recovered.open_intents.is_empty() {
+        tracing::warn!(count = recovered.open_intents.len(), "requests that a crash interrupted are settled in full, as estimates");
+    }
+    let now = timestamp(SystemClock.now());
+    for open in &recovered.open_intents {
+        journal.settle(open, now).await.map_err(|error| CommandError::Failed(error.to_string()))?;
+    }
+    journal
+        .ship(store.clone(), journal.flushed())
+        .await
+        .map_err(|error| CommandError::Failed(error.to_string()))
+}
+
+fn open_journal(config: &Config) -> Result<(Journal, Recovered), CommandError> {
+    let dir = config.data_dir.join("journal");
+    std::fs::create_dir_all(&dir)?;
+    let node = node_name(&config.data_dir)?;
+    let mut options = Options::new(node, Arc::new(|| timestamp(SystemClock.now())));
+    options.mode = if config.audit.strict { Mode::Strict } else { Mode::Buffered };
+    options.on_full = if config.audit.refuse_on_full { OnFull::Refuse } else { OnFull::Gap };
+    options.max_bytes = config.audit.max_pending;
+    Journal::open(&dir, options).map_err(|error| CommandError::Failed(error.to_string()))
+}
+
+/// A name for this journal that no other has: made once, kept beside it.
+fn node_name(data_dir: &std::path::Path) -> Result<String, CommandError> {
+    let path = data_dir.join("node");
+    match std::fs::read_to_string(&path) {
+        Ok(name) if !name.trim().is_empty() => Ok(name.trim().to_owned()),
+        Ok(_) => Err(CommandError::Failed(format!("{} is empty; delete it", path.display()))),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let name = uuid::Uuid::now_v7().to_string();
+            std::fs::write(&path, &name)?;
+            Ok(name)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The journal is the last to stop: whatever still ends has its place in it.
+async fn finish_journal(journal: &Journal, background: &mut background::Background) {
+    let stopping = journal.clone();
+    let stopped = tokio::task::spawn_blocking(move || stopping.stop()).await;
+    if let Ok(Err(error)) = stopped {
+        tracing::error!(%error, "the journal did not stop in order");
+    }
+    if tokio::time::timeout(LAST_SHIPMENT, background.shipped()).await.is_err() {
+        tracing::warn!(pending = journal.pending(), "records wait in the journal for the next start");
+    }
+}
+
+async fn told_to_stop() -> &'static str {
+    let interrupted = tokio::signal::ctrl_c();
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        match signal(SignalKind::terminate()) {
+            Ok(mut terminated) => tokio::select! {
+                _ = interrupted => "SIGINT",
+                _ = terminated.recv() => "SIGTERM",
+            },
+            Err(_) => {
+                drop(interrupted.await);
+                "SIGINT"
+            }
+        }
+    }
+    #[cfg(not(unix))]
+    {
+        drop(interrupted.await);
+        "ctrl-c"
+    }
+}

@@ -1,0 +1,357 @@
+//! A configuration that cannot be wrong.
+
+use std::collections::{HashMap, HashSet};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use lattice_kernel::{NanoUsd, Secret};
+use lattice_limits::{Budget, Mode, ScopeKind, Window};
+use lattice_providers::{FlatPrice, Kind, Provider};
+
+use crate::config::load::ConfigError;
+use crate::config::raw::{self, Raw, SecretSource};
+
+/// What the gateway runs on.
+#[derive(Debug)]
+pub struct Config {
+    /// Address for clients.
+    pub listen: SocketAddr,
+    /// Address for metrics and health.
+    pub admin_listen: SocketAddr,
+    /// The largest request body, bytes.
+    pub max_body: usize,
+    /// How long streams may take to end at a stop.
+    pub drain: Duration,
+    /// Journal, managed database, pepper.
+    pub data_dir: PathBuf,
+    /// Where durable state lives.
+    pub database: Database,
+    /// The upstreams.
+    pub providers: Vec<Provider>,
+    /// Classification by provider, where it has one.
+    pub classifications: HashMap<Arc<str>, Arc<str>>,
+    /// The base URL of each provider, for the price catalogue.
+    pub base_urls: HashMap<Arc<str>, Box<str>>,
+    /// What clients may ask for.
+    pub models: Vec<Model>,
+    /// The folder of the policy set; `None`: the shipped one.
+    pub policy_dir: Option<PathBuf>,
+    /// Budgets that the file declares.
+    pub budgets: Vec<Budget>,
+    /// The audit journal.
+    pub audit: Audit,
+    /// The pepper; `None`: the one in `data_dir`.
+    pub pepper: Option<Secret>,
+}
+
+/// Where durable state lives.
+#[derive(Debug)]
+pub enum Database {
+    /// A PostgreSQL that Lattice runs itself.
+    Managed {
+        /// Where PostgreSQL's programs are, if not where they are looked for.
+        bin_dir: Option<PathBuf>,
+    },
+    /// Somebody else's.
+    Url(Secret),
+}
+
+/// A name that clients ask for.
+#[derive(Debug, Clone)]
+pub struct Model {
+    /// The name.
+    pub name: Arc<str>,
+    /// Best first; never empty.
+    pub targets: Vec<Target>,
+}
+
+/// One model at one provider.
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// The provider's name.
+    pub provider: Arc<str>,
+    /// The model's name there.
+    pub model: Arc<str>,
+    /// A price of its own.
+    pub price: Option<FlatPrice>,
+    /// The cap under a hard budget.
+    pub max_output_tokens: u64,
+}
+
+/// The audit journal.
+#[derive(Debug, Clone, Copy)]
+pub struct Audit {
+    /// The intent is on disk before the upstream is called.
+    pub strict: bool,
+    /// Requests are refused where nothing can be recorded.
+    pub refuse_on_full: bool,
+    /// The most that may wait for the database, bytes.
+    pub max_pending: u64,
+}
+
+/// The cap that a request gets under a hard budget if nothing else is configured.
+pub const DEFAULT_OUTPUT_CAP: u64 = 4096;
+const OPENAI_BASE_URL: &str = "https://api.openai.com/v1";
+
+impl Config {
+    /// What the environment alone says: a provider for each key that it holds.
+    ///
+    /// # Errors
+    /// A base URL of the environment cannot be used.
+    pub fn from_environment() -> Result<Self, ConfigError> {
+        let mut raw = Raw::default();
+        if std::env::var_os("OPENAI_API_KEY").is_some() {
+            raw.providers.insert(
+                "openai".into(),
+                raw::Provider {
+                    kind: raw::Kind::Openai,
+                    base_url: std::env::var("OPENAI_BASE_URL").ok(),
+                    api_key: Some(SecretSource::Env("OPENAI_API_KEY".into())),
+                    classification: None,
+                },
+            );
+        }
+        Self::check(raw, Path::new(""))
+    }
+
+    /// Checks every value; relative paths start at `base`.
+    ///
+    /// # Errors
+    /// The first value that cannot be used.
+    pub fn check(raw: Raw, base: &Path) -> Result<Self, ConfigError> {
+        let listen = address("server.listen", &raw.server.listen)?;
+        let admin_listen = address("server.admin_listen", &raw.server.admin_listen)?;
+        for (at, address) in [("server.listen", listen), ("server.admin_listen", admin_listen)] {
+            if !address.ip().is_loopback() && !raw.server.insecure {
+                return Err(ConfigError::invalid(at, format!(
+                    "{address} can be reached by other machines in plain HTTP; keep to 127.0.0.1 behind a TLS proxy, or say `server.insecure: true`"
+                )));
+            }
+        }
+        let database = match &raw.database.url {
+            Some(source) => Database::Url(secret("database.url", source, base)?),
+            None => Database::Managed { bin_dir: raw.database.bin_dir.map(|dir| base.join(dir)) },
+        };
+        let pepper = raw.security.pepper.as_ref().map(|source| secret("security.pepper", source, base)).transpose()?;
+        if let (Database::Url(_), None) = (&database, &pepper) {
+            return Err(ConfigError::invalid(
+                "security.pepper",
+                "must be set where database.url is: keys in a shared database are stored under it; point it at a secret of at least 32 bytes",
+            ));
+        }
+        let names: HashSet<&str> = raw.providers.keys().map(String::as_str).collect();
+        let models = raw.models.iter().map(|model| check_model(model, &names)).collect::<Result<Vec<_>, _>>()?;
+        unique("models", models.iter().map(|model| &*model.name))?;
+        let (mut providers, mut base_urls) = (Vec::new(), HashMap::new());
+        for (name, provider) in &raw.providers {
+            let (checked, base_url) = check_provider(name, provider, base)?;
+            base_urls.insert(checked.name.clone(), base_url);
+            providers.push(checked);
+        }
+        Ok(Self {
+            listen,
+            admin_listen,
+            max_body: size("server.max_body_mib", raw.server.max_body_mib, 1024)?,
+            drain: Duration::from_secs(raw.server.drain_seconds.into()),
+            data_dir: data_dir(raw.data_dir, base)?,
+            database,
+            classifications: classifications(&raw.providers),
+            providers,
+            base_urls,
+            models,
+            policy_dir: raw.policy.dir.map(|dir| base.join(dir)),
+            budgets: check_budgets(&raw.budgets)?,
+            audit: Audit {
+                strict: matches!(raw.audit.mode, raw::AuditMode::Strict),
+                refuse_on_full: matches!(raw.audit.on_full, raw::OnFull::Refuse),
+                max_pending: size("audit.max_pending_mib", raw.audit.max_pending_mib.unwrap_or(1024), 1 << 20)? as u64,
+            },
+            pepper,
+        })
+    }
+}
+
+fn address(at: &str, text: &str) -> Result<SocketAddr, ConfigError> {
+    let literal = text.replacen("localhost:", "127.0.0.1:", 1);
+    literal.parse().map_err(|_| {
+        ConfigError::invalid(at, format!("{text:?} is not an address; write IP:PORT, for instance 127.0.0.1:8080"))
+    })
+}
+
+fn size(at: &str, mib: u32, most: u32) -> Result<usize, ConfigError> {
+    if mib == 0 || mib > most {
+        return Err(ConfigError::invalid(at, format!("{mib} MiB is out of range; from 1 to {most}")));
+    }
+    Ok(mib as usize * 1024 * 1024)
+}
+
+fn secret(at: &str, source: &SecretSource, base: &Path) -> Result<Secret, ConfigError> {
+    let text = match source {
+        SecretSource::Env(name) => std::env::var(name).map_err(|_| {
+            ConfigError::invalid(at, format!("environment variable {name} is not set; export it, or point at a file with {{ file: PATH }}"))
+        })?,
+        SecretSource::File(path) => {
+            let path = base.join(path);
+            std::fs::read_to_string(&path)
+                .map_err(|error| ConfigError::invalid(at, format!("cannot read {}: {error}", path.display())))?
+        }
+    };
+    match text.trim() {
+        "" => Err(ConfigError::invalid(at, "the secret is empty")),
+        text => Ok(Secret::new(text)),
+    }
+}
+
+fn data_dir(configured: Option<PathBuf>, base: &Path) -> Result<PathBuf, ConfigError> {
+    let home = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let dir = match configured {
+        Some(dir) => base.join(dir),
+        None => home("XDG_DATA_HOME")
+            .or_else(|| home("HOME").map(|home| home.join(".local/share")))
+            .map_or_else(|| PathBuf::from(".lattice"), |share| share.join("lattice")),
+    };
+    std::path::absolute(&dir).map_err(|error| ConfigError::invalid("data_dir", error.to_string()))
+}
+
+fn check_model(model: &raw::Model, providers: &HashSet<&str>) -> Result<Model, ConfigError> {
+    let at = format!("models.{}", model.name);
+    if model.name.is_empty() || model.name.len() > 200 || model.name.chars().any(char::is_control) {
+        return Err(ConfigError::invalid("models", "a model's name has 1 to 200 printable characters"));
+    }
+    if model.targets.is_empty() {
+        return Err(ConfigError::invalid(at, "names no target; add at least one { provider, model }"));
+    }
+    let targets = model.targets.iter().map(|target| {
+        if !providers.contains(target.provider.as_str()) {
+            let mut known: Vec<_> = providers.iter().copied().collect();
+            known.sort_unstable();
+            return Err(ConfigError::invalid(
+                &at,
+                format!("provider {:?} is not declared; under `providers` are: {}", target.provider, known.join(", ")),
+            ));
+        }
+        let price = target.price.map(|price| {
+            FlatPrice::per_mtok(price.input_usd_per_mtok, price.output_usd_per_mtok)
+                .ok_or_else(|| ConfigError::invalid(&at, "a price is a number of USD per million tokens, from 0 to 1000000"))
+        });
+        let max_output_tokens = target.max_output_tokens.unwrap_or(DEFAULT_OUTPUT_CAP);
+        if !(1..=10_000_000).contains(&max_output_tokens) {
+            return Err(ConfigError::invalid(&at, "max_output_tokens is out of range; from 1 to 10000000"));
+        }
+        Ok(Target {
+            provider: target.provider.as_str().into(),
+            model: target.model.as_str().into(),
+            price: price.transpose()?,
+            max_output_tokens,
+        })
+    });
+    Ok(Model { name: model.name.as_str().into(), targets: targets.collect::<Result<_, _>>()? })
+}
+
+fn check_provider(name: &str, provider: &raw::Provider, base: &Path) -> Result<(Provider, Box<str>), ConfigError> {
+    let at = format!("providers.{name}");
+    let (kind, default_url) = match provider.kind {
+        raw::Kind::Openai => (Kind::OpenAi, Some(OPENAI_BASE_URL)),
+        raw::Kind::OpenaiCompatible => (Kind::OpenAiCompatible, None),
+        raw::Kind::Mlx => (Kind::Mlx, None),
+        raw::Kind::Anthropic | raw::Kind::Gemini | raw::Kind::LlamaCpp => {
+            return Err(ConfigError::invalid(
+                format!("{at}.kind"),
+                "this version does not serve that kind yet; openai, openai_compatible and mlx are served",
+            ));
+        }
+    };
+    let base_url = provider.base_url.as_deref().or(default_url).ok_or_else(|| {
+        ConfigError::invalid(format!("{at}.base_url"), "is missing; for instance http://127.0.0.1:8000/v1")
+    })?;
+    let url_at = format!("{at}.base_url");
+    let url = Url::parse(base_url).ok_or_else(|| {
+        ConfigError::invalid(url_at, format!("{base_url:?} is not a base URL; write http(s)://HOST[:PORT]/PATH, without user, query or fragment"))
+    })?;
+    let api_key = provider.api_key.as_ref().map(|source| secret(&format!("{at}.api_key"), source, base)).transpose()?;
+    let checked = Provider {
+        name: name.into(),
+        kind,
+        tls: url.tls,
+        host: url.host.into(),
+        port: url.port,
+        authority: url.authority.into(),
+        chat_path: format!("{}/chat/completions", url.path).into(),
+        api_key,
+    };
+    Ok((checked, base_url.into()))
+}
+
+/// The parts of a base URL.
+struct Url<'a> {
+    tls: bool,
+    authority: &'a str,
+    host: &'a str,
+    port: u16,
+    path: &'a str,
+}
+
+impl<'a> Url<'a> {
+    fn parse(url: &'a str) -> Option<Self> {
+        let uri: http::Uri = url.parse().ok()?;
+        let (tls, rest) = match uri.scheme_str()? {
+            "https" => (true, url.get("https://".len()..)?),
+            "http" => (false, url.get("http://".len()..)?),
+            _ => return None,
+        };
+        let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        if uri.query().is_some() || url.contains(['#', '@']) || uri.host()?.is_empty() {
+            return None;
+        }
+        let port = uri.port_u16().unwrap_or(if tls { 443 } else { 80 });
+        let host = authority.get(..uri.host()?.len())?;
+        Some(Self { tls, authority, host, port, path: path.trim_end_matches('/') })
+    }
+}
+
+fn classifications(providers: &std::collections::BTreeMap<String, raw::Provider>) -> HashMap<Arc<str>, Arc<str>> {
+    let classified = providers.iter().filter_map(|(name, provider)| {
+        Some((name.as_str().into(), provider.classification.as_deref()?.into()))
+    });
+    classified.collect()
+}
+
+fn check_budgets(budgets: &[raw::Budget]) -> Result<Vec<Budget>, ConfigError> {
+    let mut seen = HashSet::new();
+    budgets
+        .iter()
+        .map(|budget| {
+            let (kind, name) = match &budget.scope {
+                raw::Scope::Team(name) => (ScopeKind::Team, name),
+                raw::Scope::Key(name) => (ScopeKind::Key, name),
+            };
+            let window = match budget.window {
+                raw::Window::Hour => Window::Hour,
+                raw::Window::Day => Window::Day,
+                raw::Window::Month => Window::Month,
+                raw::Window::Total => Window::Total,
+            };
+            let at = format!("budgets.{}.{name}", kind.as_str());
+            let limit = NanoUsd::from_usd_ceil(budget.limit_usd)
+                .ok_or_else(|| ConfigError::invalid(&at, "limit_usd is a number of USD, 0 or more"))?;
+            if !seen.insert((kind, name.clone(), window)) {
+                return Err(ConfigError::invalid(at, format!("has two budgets for one {}; keep one", window.as_str())));
+            }
+            let mode = match budget.mode {
+                raw::Mode::Hard => Mode::Hard,
+                raw::Mode::Soft => Mode::Soft,
+            };
+            Ok(Budget { kind, name: name.as_str().into(), window, limit, mode })
+        })
+        .collect()
+}
+
+fn unique<'a>(at: &str, mut names: impl Iterator<Item = &'a str>) -> Result<(), ConfigError> {
+    let mut seen = HashSet::new();
+    match names.find(|name| !seen.insert(*name)) {
+        Some(twice) => Err(ConfigError::invalid(at, format!("{twice:?} is declared twice; keep one"))),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,9 @@
+//! Configuration: [`raw`] is what serde reads, [`checked`] what the gateway
+//! runs on. Nothing past start-up sees the raw form.
+
+pub mod checked;
+pub mod load;
+pub mod raw;
+
+pub use checked::Config;
+pub use load::{ConfigError, load};

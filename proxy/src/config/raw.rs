@@ -1,0 +1,246 @@
+//! `lattice.yaml` as it is written. Unknown keys are refused; the doc comments
+//! here are what editors show, by way of `lattice config schema`.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// Configuration of a Lattice gateway.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Raw {
+    /// Listeners and their limits.
+    pub server: Server,
+    /// Folder for the journal, the managed database and models. Default: `$XDG_DATA_HOME/lattice`.
+    pub data_dir: Option<PathBuf>,
+    /// Where durable state lives. Left out: a private PostgreSQL that Lattice runs itself.
+    pub database: Database,
+    /// Upstreams by name. Left out altogether: those that the environment names (`OPENAI_API_KEY`).
+    pub providers: BTreeMap<String, Provider>,
+    /// The names that clients ask for.
+    pub models: Vec<Model>,
+    /// The Rego policy set.
+    pub policy: Policy,
+    /// Limits on what teams and keys may cost.
+    pub budgets: Vec<Budget>,
+    /// How the audit journal behaves.
+    pub audit: Audit,
+    /// Secrets of the gateway itself.
+    pub security: Security,
+}
+
+/// Listeners and their limits.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Server {
+    /// Address for clients.
+    pub listen: String,
+    /// Address for `/metrics`, `/healthz` and `/readyz`.
+    pub admin_listen: String,
+    /// The largest request body, in MiB.
+    pub max_body_mib: u32,
+    /// How long running streams may take to end once the gateway is told to stop, in seconds.
+    pub drain_seconds: u32,
+    /// Allows plain HTTP on an address that other machines can reach.
+    pub insecure: bool,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            listen: "127.0.0.1:8080".into(),
+            admin_listen: "127.0.0.1:8081".into(),
+            max_body_mib: 32,
+            drain_seconds: 60,
+            insecure: false,
+        }
+    }
+}
+
+/// A secret: never written here, always pointed to.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "snake_case")]
+pub enum SecretSource {
+    /// The environment variable that holds it.
+    Env(String),
+    /// The file that holds it; white space around it is dropped.
+    File(PathBuf),
+}
+
+/// Where durable state lives.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Database {
+    /// `postgres://…`, 13 or newer.
+    pub url: Option<SecretSource>,
+    /// Folder of PostgreSQL's own programs, for the managed one. Default: looked for.
+    pub bin_dir: Option<PathBuf>,
+}
+
+/// One upstream.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Provider {
+    /// What it speaks.
+    pub kind: Kind,
+    /// Default for `openai`: OpenAI's own. Ends in `/v1` as a rule.
+    pub base_url: Option<String>,
+    /// The provider's key.
+    pub api_key: Option<SecretSource>,
+    /// The highest data classification that may go there, for policy.
+    pub classification: Option<String>,
+}
+
+/// What an upstream speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// OpenAI.
+    Openai,
+    /// Any server with OpenAI's chat route: vLLM, llama-server, Ollama, …
+    OpenaiCompatible,
+    /// `mlx_lm.server`.
+    Mlx,
+    /// Not served yet.
+    Anthropic,
+    /// Not served yet.
+    Gemini,
+    /// Not served yet.
+    LlamaCpp,
+}
+
+/// A name that clients ask for.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Model {
+    /// What clients write in `model`.
+    pub name: String,
+    /// Who answers, best first; the next one where the one before cannot be reached.
+    pub targets: Vec<Target>,
+}
+
+/// One model at one provider.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Target {
+    /// A provider of this file.
+    pub provider: String,
+    /// The model's name there.
+    pub model: String,
+    /// Overrides the price catalogue.
+    pub price: Option<Price>,
+    /// The cap that a request gets under a hard budget if it names none, in tokens.
+    pub max_output_tokens: Option<u64>,
+}
+
+/// A price in USD per million tokens.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Price {
+    /// Input.
+    pub input_usd_per_mtok: f64,
+    /// Output.
+    pub output_usd_per_mtok: f64,
+}
+
+/// The Rego policy set.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Policy {
+    /// Folder with `*.rego`. Left out: the set that ships in the binary.
+    pub dir: Option<PathBuf>,
+}
+
+/// A limit on what a team or key may cost.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Budget {
+    /// Whose cost is limited.
+    pub scope: Scope,
+    /// The span it counts over, in UTC.
+    pub window: Window,
+    /// The most that may be spent in it, in USD.
+    pub limit_usd: f64,
+    /// What happens at the limit.
+    #[serde(default)]
+    pub mode: Mode,
+}
+
+/// Whose cost is limited: a team or a key by name.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "snake_case")]
+pub enum Scope {
+    /// A team and all its keys.
+    Team(String),
+    /// One key.
+    Key(String),
+}
+
+/// A calendar span in UTC.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Window {
+    /// The running hour.
+    Hour,
+    /// The running day.
+    Day,
+    /// The running month.
+    Month,
+    /// All time.
+    Total,
+}
+
+/// What happens at a limit.
+#[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// Requests are refused.
+    #[default]
+    Hard,
+    /// Requests are served and noted.
+    Soft,
+}
+
+/// How the audit journal behaves.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Audit {
+    /// When an intent counts as recorded.
+    pub mode: AuditMode,
+    /// What happens where nothing can be recorded.
+    pub on_full: OnFull,
+    /// The most that may wait for the database, in MiB. Default: 1024.
+    pub max_pending_mib: Option<u32>,
+}
+
+/// When an intent counts as recorded.
+#[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AuditMode {
+    /// It is on disk before the upstream is called.
+    #[default]
+    Strict,
+    /// It is on disk within 50 ms.
+    Buffered,
+}
+
+/// What happens where nothing can be recorded.
+#[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OnFull {
+    /// Requests are refused with `audit_unavailable`.
+    #[default]
+    Refuse,
+    /// Requests are served; the gap is counted and recorded afterwards.
+    Gap,
+}
+
+/// Secrets of the gateway itself.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Security {
+    /// Keys are stored as HMAC under it. Left out: made once, in `data_dir`. Must be set with `database.url`.
+    pub pepper: Option<SecretSource>,
+}

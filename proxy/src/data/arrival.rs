@@ -1,0 +1,178 @@
+//! A request whose body is still on the client's socket.
+//!
+//! The pipeline asks for the body once gate 1 has passed; [`Conduit`] reads it
+//! and from then on watches the socket, so that a client that leaves while the
+//! upstream thinks is noticed. The two run side by side in one task and speak
+//! through a pair of channels, because only one of them can hold the socket.
+
+use std::convert::Infallible;
+
+use bytes::{Bytes, BytesMut};
+use http::header::{CONTENT_LENGTH, EXPECT};
+use lattice_dialects::json::Malformed;
+use lattice_dialects::openai::chat::ChatRequest;
+use lattice_kernel::call::Arrival;
+use lattice_kernel::pipeline::Draft;
+use lattice_kernel::{Action, Ask, Call, Code, Gate, Head, Principal, Refusal};
+use lattice_providers::Outbound;
+use pingora::protocols::http::ServerSession;
+use tokio::sync::oneshot;
+
+use crate::catalog::Catalog;
+
+/// Bodies above this are parsed on a thread that may block, bytes.
+const PARSED_INLINE: usize = 256 * 1024;
+/// Policy sees every name, and a stranger must not decide how many.
+const MOST_TOOLS: usize = 2048;
+
+type Delivery = oneshot::Sender<Result<Bytes, Refusal>>;
+
+/// The pipeline's end.
+pub struct ChatArrival<'a> {
+    head: Head,
+    body: oneshot::Sender<Delivery>,
+    catalog: &'a Catalog,
+}
+
+/// The socket's end.
+pub struct Conduit<'a> {
+    session: &'a mut ServerSession,
+    wanted: oneshot::Receiver<Delivery>,
+    max_body: usize,
+}
+
+/// The two ends of one request.
+pub fn connect<'a>(
+    session: &'a mut ServerSession,
+    head: Head,
+    catalog: &'a Catalog,
+    max_body: usize,
+) -> (ChatArrival<'a>, Conduit<'a>) {
+    let (body, wanted) = oneshot::channel();
+    (ChatArrival { head, body, catalog }, Conduit { session, wanted, max_body })
+}
+
+/// The client has left.
+#[derive(Debug)]
+pub struct Gone;
+
+impl Conduit<'_> {
+    /// Delivers the body when it is asked for; ends when the client leaves.
+    ///
+    /// # Errors
+    /// Always: [`Gone`].
+    pub async fn run(self) -> Result<Infallible, Gone> {
+        let Self { session, wanted, max_body } = self;
+        let Ok(delivery) = wanted.await else {
+            return std::future::pending().await;
+        };
+        // A receiver that is gone has stopped waiting; nothing is lost by that.
+        drop(delivery.send(read_body(session, max_body).await));
+        loop {
+            if session.read_body_or_idle(true).await.is_err() {
+                return Err(Gone);
+            }
+        }
+    }
+}
+
+impl Arrival for ChatArrival<'_> {
+    type Body = Outbound;
+
+    fn head(&self) -> &Head {
+        &self.head
+    }
+
+    async fn read(self, _who: &Principal, draft: &mut Draft) -> Result<Call<Outbound>, Refusal> {
+        let (delivery, body) = oneshot::channel();
+        let lost = || Draft::internal("the conduit ended before the body was read");
+        self.body.send(delivery).map_err(|_| lost())?;
+        let body = body.await.map_err(|_| lost())??;
+        let chat = parse(body).await?;
+        draft.asks_for(&chat.model);
+        let (model, plan) =
+            self.catalog.plan(&chat.model).ok_or_else(|| Refusal::unknown_model(&chat.model))?;
+        let ask = Ask {
+            action: Action::Infer,
+            model,
+            dialect: draft.dialect,
+            stream: chat.stream,
+            tools: chat.tool_names.iter().map(|name| name.as_str().into()).collect(),
+            source: self.head.source,
+        };
+        Ok(Call { ask, plan, body: Outbound { chat, cap_output: false } })
+    }
+}
+
+/// A large body takes its time to parse, and other requests need the thread.
+async fn parse(body: Bytes) -> Result<ChatRequest, Refusal> {
+    let parsed = if body.len() <= PARSED_INLINE {
+        ChatRequest::parse(body)
+    } else {
+        tokio::task::spawn_blocking(move || ChatRequest::parse(body))
+            .await
+            .map_err(|error| Draft::internal(error.to_string()))?
+    };
+    let chat = parsed.map_err(malformed)?;
+    if chat.tool_names.len() > MOST_TOOLS {
+        let message = format!("tools names more than {MOST_TOOLS} tools; offer fewer.");
+        return Err(Refusal::new(Gate::Intake, Code::CallerUnsupported, message).field("tools"));
+    }
+    Ok(chat)
+}
+
+async fn read_body(session: &mut ServerSession, max_body: usize) -> Result<Bytes, Refusal> {
+    let announced = session
+        .get_header(CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    if announced.is_some_and(|length| length > max_body) {
+        return Err(too_large(max_body));
+    }
+    if session.get_header(EXPECT).is_some() {
+        session.write_continue_response().await.map_err(|error| cut(&error))?;
+    }
+    let mut body = BytesMut::new();
+    while let Some(chunk) = session.read_request_body().await.map_err(|error| cut(&error))? {
+        if body.is_empty() && announced == Some(chunk.len()) {
+            return finish(session, chunk).await;
+        }
+        if body.len() + chunk.len() > max_body {
+            return Err(too_large(max_body));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body.freeze())
+}
+
+/// The usual small body came in one read: no copy, and the end is known.
+async fn finish(session: &mut ServerSession, only: Bytes) -> Result<Bytes, Refusal> {
+    match session.read_request_body().await.map_err(|error| cut(&error))? {
+        None => Ok(only),
+        Some(_) => Err(Draft::internal("more bytes than Content-Length")),
+    }
+}
+
+fn too_large(max_body: usize) -> Refusal {
+    Refusal::new(
+        Gate::Intake,
+        Code::CallerTooLarge,
+        format!("The body is larger than {} MiB; send less, or have server.max_body_mib raised.", max_body >> 20),
+    )
+}
+
+fn cut(error: &pingora::Error) -> Refusal {
+    Refusal::new(
+        Gate::Intake,
+        Code::CallerMalformed,
+        "The body ended before it was complete; send it again, with a Content-Length that is right.",
+    )
+    .because(error.to_string())
+}
+
+fn malformed(malformed: Malformed) -> Refusal {
+    let refusal = Refusal::new(Gate::Intake, Code::CallerMalformed, malformed.to_string());
+    match malformed.field() {
+        Some(field) => refusal.field(field),
+        None => refusal,
+    }
+}

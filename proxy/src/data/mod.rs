@@ -1,0 +1,13 @@
+//! The data path: from a client's socket to the pipeline and back.
+//!
+//! `listener` accepts, `routes` names what is asked, `arrival` reads the body
+//! once gate 1 has passed, `stream` passes the reply on, `respond` writes what
+//! is ours to say, `transport` reaches upstreams. pingora is named here alone.
+
+pub mod arrival;
+pub mod listener;
+pub mod respond;
+pub mod routes;
+pub mod serve;
+pub mod stream;
+pub mod transport;

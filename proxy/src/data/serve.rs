@@ -1,0 +1,154 @@
+//! One request, from its head to the end of its reply.
+
+use std::time::Instant;
+
+use http::StatusCode;
+use http::header::{ALLOW, AUTHORIZATION};
+use lattice_dialects::openai::{Model, list_models};
+use lattice_kernel::pipeline::{self, Draft};
+use lattice_kernel::{Clock, Code, Dialect, Gate, Head, Refusal, Secret};
+use pingora::protocols::http::ServerSession;
+
+use crate::data::arrival::{self, Gone};
+use crate::data::respond;
+use crate::data::routes::{self, NoRoute, Route};
+use crate::data::stream;
+use crate::gateway::{Gateway, GatewayReply};
+use crate::metrics::RequestEnded;
+
+/// What becomes of the connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum After {
+    /// The next request may follow.
+    Keep,
+    /// The body was not read to its end: drop the rest, then close.
+    Linger,
+    /// Nothing more can be said on it.
+    Close,
+}
+
+/// Serves the request whose head `session` has read.
+pub async fn serve(gateway: &Gateway, session: &mut ServerSession) -> After {
+    let mut draft = Draft::new(Dialect::OpenAi, gateway.clock.now(), Instant::now());
+    let request = session.req_header();
+    let served = match routes::find(&request.method, request.uri.path()) {
+        Ok(Route::Chat) => chat(gateway, session, &mut draft).await,
+        Ok(Route::Models) => models(gateway, session, &mut draft, None).await,
+        Ok(Route::Model(id)) => {
+            let id = id.to_owned();
+            models(gateway, session, &mut draft, Some(&id)).await
+        }
+        Err(no_route) => lost(session, &draft, &no_route).await,
+    };
+    match served {
+        Ok(after) => after,
+        // The client's side broke while we wrote; there is nobody to tell.
+        Err(_) => After::Close,
+    }
+}
+
+async fn chat(gateway: &Gateway, session: &mut ServerSession, draft: &mut Draft) -> pingora::Result<After> {
+    let head = head_of(session);
+    let (arrival, conduit) = arrival::connect(session, head, &gateway.catalog, gateway.max_body);
+    let replied = tokio::select! {
+        biased;
+        replied = pipeline::govern(&gateway.gates, draft, arrival) => replied,
+        // Dropping the pipeline cancels the upstream and closes the record.
+        Err(Gone) = conduit.run() => {
+            gateway.metrics.request_ended(&RequestEnded::client_gone(draft));
+            return Ok(After::Close);
+        }
+    };
+    match replied {
+        Ok(GatewayReply::Answer(answer)) => stream::pass_on(gateway, session, draft, *answer).await,
+        Ok(GatewayReply::Failed(failure)) => {
+            gateway.metrics.request_ended(&RequestEnded::with_outcome(draft, &failure.outcome));
+            refuse(session, draft, &failure.refusal).await
+        }
+        Err(refusal) => {
+            gateway.metrics.request_ended(&RequestEnded::refused(draft, &refusal));
+            refuse(session, draft, &refusal).await
+        }
+    }
+}
+
+/// `GET /v1/models`, or the one of them that is named.
+async fn models(
+    gateway: &Gateway,
+    session: &mut ServerSession,
+    draft: &mut Draft,
+    id: Option<&str>,
+) -> pingora::Result<After> {
+    let head = head_of(session);
+    let listed = pipeline::list(&gateway.gates, draft, &head, gateway.catalog.models()).await;
+    let listed = match listed {
+        Ok(listed) => listed,
+        Err(refusal) => {
+            gateway.metrics.request_ended(&RequestEnded::refused(draft, &refusal));
+            return refuse(session, draft, &refusal).await;
+        }
+    };
+    let model = |id| Model { id, created: gateway.started_at.unix_timestamp(), owned_by: "lattice" };
+    let body = match id {
+        None => list_models(listed.into_iter().map(model)),
+        Some(id) => match listed.into_iter().find(|name| *name == id) {
+            Some(id) => model(id).render(),
+            None => return refuse(session, draft, &Refusal::unknown_model(id)).await,
+        },
+    };
+    let head = respond::head(200, draft.request_id)?;
+    respond::json(session, head, body.into()).await?;
+    Ok(end_of(session))
+}
+
+async fn lost(session: &mut ServerSession, draft: &Draft, no_route: &NoRoute) -> pingora::Result<After> {
+    let (status, message) = match no_route {
+        NoRoute::Path => (
+            StatusCode::NOT_FOUND,
+            "No such route; this gateway serves POST /v1/chat/completions and GET /v1/models.".to_owned(),
+        ),
+        NoRoute::Method(wanted) => (StatusCode::METHOD_NOT_ALLOWED, format!("This route wants {wanted}.")),
+    };
+    let refusal = Refusal::new(Gate::Intake, Code::CallerUnsupported, message);
+    session.set_keepalive(None);
+    let mut head = respond::head(status.as_u16(), draft.request_id)?;
+    if let NoRoute::Method(wanted) = no_route {
+        head.insert_header(ALLOW, *wanted)?;
+    }
+    let id = draft.request_id.to_string();
+    let body = respond::error_body(&refusal, status.as_u16(), &id).render();
+    respond::json(session, head, body.into()).await?;
+    Ok(After::Linger)
+}
+
+async fn refuse(session: &mut ServerSession, draft: &Draft, refusal: &Refusal) -> pingora::Result<After> {
+    if let Some(detail) = refusal.detail() {
+        tracing::warn!(request_id = %draft.request_id, code = refusal.code.as_str(), detail, "request refused");
+    }
+    let after = end_of(session);
+    if after == After::Linger {
+        session.set_keepalive(None);
+    }
+    respond::refusal(session, draft, refusal).await?;
+    Ok(after)
+}
+
+/// A connection is fit for another request only if this one's body is out of it.
+pub fn end_of(session: &mut ServerSession) -> After {
+    if session.is_body_done() { After::Keep } else { After::Linger }
+}
+
+/// The credential, whichever of the four headers carries it.
+fn head_of(session: &ServerSession) -> Head {
+    let text = |name: &str| session.get_header(name).and_then(|value| value.to_str().ok());
+    let bearer = text(AUTHORIZATION.as_str()).and_then(|value| {
+        let (scheme, token) = value.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+    });
+    let credential = bearer
+        .or_else(|| text("x-api-key"))
+        .or_else(|| text("x-goog-api-key"))
+        .or_else(|| text("api-key"));
+    let source = session.client_addr().and_then(|address| address.as_inet()).map(|address| address.ip());
+    Head { credential: credential.map(Secret::new), source }
+}

@@ -1,0 +1,199 @@
+//! Gate 5 over the journal.
+
+use std::borrow::Cow;
+
+use lattice_audit::leaf::{self, Intent};
+use lattice_audit::{Account, Counted, Journal, JournalError, Position, RefusalThrottle, Room, Timestamp};
+use lattice_kernel::gates::{Audit, IntentFacts, RefusalFacts, Slot};
+use lattice_kernel::money::micros;
+use lattice_kernel::principal::Named;
+use lattice_kernel::{Clock, Code, Ending, Gate, NanoUsd, Outcome, Refusal, SystemClock};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+/// Records intents, outcomes and refusals.
+pub struct AuditTrail {
+    journal: Journal,
+    throttle: RefusalThrottle,
+}
+
+impl AuditTrail {
+    /// Gate 5 over this journal.
+    pub fn new(journal: Journal) -> Self {
+        Self { journal, throttle: RefusalThrottle::default() }
+    }
+
+    /// Writes what was counted in a minute that is over.
+    pub fn write_aggregates(&self, now: OffsetDateTime) {
+        self.write_counted(self.throttle.due(timestamp(now)), now);
+    }
+
+    /// Writes what is counted so far, at the end.
+    pub fn write_rest(&self, now: OffsetDateTime) {
+        self.write_counted(self.throttle.rest(), now);
+    }
+
+    fn write_counted(&self, counted: Vec<Counted>, now: OffsetDateTime) {
+        for Counted { code, count } in counted {
+            let leaf = leaf::Refusal {
+                at: timestamp(now),
+                request_id: None,
+                gate: Gate::Identity.as_str(),
+                code,
+                dialect: None,
+                org: None,
+                team: None,
+                key: None,
+                model: None,
+                count,
+            };
+            if let Err(error) = self.journal.record(leaf.entry()) {
+                tracing::error!(%error, code, count, "identity refusals are not on record");
+            }
+        }
+    }
+}
+
+/// Microseconds since 1970, as the audit writes time.
+pub fn timestamp(at: OffsetDateTime) -> Timestamp {
+    Timestamp::from_micros(i64::try_from(at.unix_timestamp_nanos() / 1000).unwrap_or(i64::MAX))
+}
+
+impl Audit for AuditTrail {
+    type Slot = OutcomeRoom;
+
+    async fn intend(&self, facts: &IntentFacts<'_>) -> Result<OutcomeRoom, Refusal> {
+        let mut room = self.journal.reserve(2).map_err(|error| unavailable(&error))?;
+        let entry = {
+            let targets: Vec<leaf::Target<'_>> = facts
+                .plan
+                .targets()
+                .iter()
+                .map(|target| leaf::Target { provider: &target.provider, model: &target.model })
+                .collect();
+            let noted: Vec<Cow<'_, str>> = facts.terms.noted.iter().map(|note| Cow::Borrowed(&**note)).collect();
+            Intent {
+                at: timestamp(facts.at),
+                request_id: facts.request_id,
+                dialect: facts.ask.dialect.as_str(),
+                action: facts.ask.action.as_str(),
+                org: None,
+                team: facts.principal.team.as_ref().map(named),
+                key: named(&facts.principal.key),
+                model: &facts.ask.model,
+                targets: &targets,
+                stream: facts.ask.stream,
+                input_tokens_bound: facts.terms.input_tokens_bound,
+                output_cap: facts.terms.output_cap,
+                reserved_nano_usd: facts.terms.reserved.map(NanoUsd::as_i64),
+                policy: leaf::Policy { revision: &facts.verdict.revision, cached: facts.verdict.cached },
+                noted: &noted,
+            }
+            .entry()
+        };
+        let intent = room.commit(entry).await.map_err(|error| unavailable(&error))?;
+        Ok(OutcomeRoom {
+            room,
+            request_id: facts.request_id,
+            intent,
+            account: Account {
+                at: timestamp(facts.at),
+                key: Some(facts.principal.key.id),
+                team: facts.principal.team.as_ref().map(|team| team.id),
+                reserved_nano: facts.terms.reserved.map(NanoUsd::as_i64),
+            },
+        })
+    }
+
+    fn refuse(&self, facts: &RefusalFacts<'_>) -> Result<(), Refusal> {
+        let RefusalFacts { draft, refusal } = facts;
+        let at = timestamp(draft.at);
+        let who = draft.principal.as_deref();
+        let leaf = leaf::Refusal {
+            at,
+            request_id: Some(draft.request_id),
+            gate: refusal.gate.as_str(),
+            code: refusal.code.as_str(),
+            dialect: Some(draft.dialect.as_str()),
+            org: None,
+            team: who.and_then(|who| who.team.as_ref()).map(named),
+            key: who.map(|who| named(&who.key)),
+            model: draft.model.as_deref(),
+            count: 1,
+        };
+        // A stranger decides how many identity refusals there are, so beyond
+        // some a minute they are counted together.
+        let own_leaf = refusal.gate != Gate::Identity || self.throttle.admits(refusal.code.as_str(), at);
+        if own_leaf {
+            self.journal.record(leaf.entry()).map_err(|error| unavailable(&error))?;
+        }
+        Ok(())
+    }
+}
+
+fn named(named: &Named) -> leaf::Named<'_> {
+    leaf::Named { id: named.id, name: &named.name }
+}
+
+fn unavailable(error: &JournalError) -> Refusal {
+    Refusal::new(
+        Gate::Audit,
+        Code::AuditUnavailable,
+        "The audit journal cannot take a record, and nothing is served unrecorded; try again, or see /readyz on the admin listener.",
+    )
+    .retry_after(std::time::Duration::from_secs(2))
+    .because(error.to_string())
+}
+
+/// Room in the journal for the outcome of one intent.
+pub struct OutcomeRoom {
+    room: Room,
+    request_id: Uuid,
+    /// `None`: the intent is in a gap that is counted, and so is the outcome.
+    intent: Option<Position>,
+    account: Account,
+}
+
+impl Slot for OutcomeRoom {
+    fn close(mut self, outcome: &Outcome) {
+        let Some(intent) = self.intent else { return };
+        let code = match outcome.ending {
+            Ending::Failed(code) => Some(code.as_str()),
+            _ => None,
+        };
+        let leaf = leaf::Outcome {
+            at: timestamp(SystemClock.now()),
+            request_id: self.request_id,
+            intent,
+            ending: ending(outcome.ending),
+            code,
+            status: outcome.status,
+            provider: outcome.provider.as_deref(),
+            model: outcome.model.as_deref(),
+            attempts: outcome.attempts,
+            usage: outcome.usage.map(|usage| leaf::Usage {
+                input: usage.input,
+                cached_input: usage.cached_input,
+                cache_write: usage.cache_write,
+                output: usage.output,
+                reasoning: usage.reasoning,
+            }),
+            cost_nano_usd: outcome.cost.map(NanoUsd::as_i64),
+            estimated: outcome.estimated,
+            ttft_us: outcome.first_byte.map(micros),
+            duration_us: micros(outcome.duration),
+        };
+        self.room.append(leaf.entry(&self.account));
+    }
+}
+
+fn ending(ending: Ending) -> leaf::Ending {
+    match ending {
+        Ending::Finished => leaf::Ending::Finished,
+        Ending::Rejected => leaf::Ending::Rejected,
+        Ending::Failed(_) => leaf::Ending::Failed,
+        Ending::ClientGone => leaf::Ending::ClientGone,
+        Ending::Cut => leaf::Ending::Cut,
+        Ending::Dropped => leaf::Ending::Dropped,
+    }
+}

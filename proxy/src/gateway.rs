@@ -1,0 +1,66 @@
+//! One gateway: the five gates over their stores, and what the data path needs.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use lattice_audit::Journal;
+use lattice_identity::ApiKeys;
+use lattice_kernel::{Gates, SystemClock};
+use lattice_limits::Ledger;
+use lattice_policy::Policy;
+use lattice_providers::{Remote, Reply};
+use lattice_store::Store;
+use time::OffsetDateTime;
+
+use crate::activity::Activity;
+use crate::catalog::Catalog;
+use crate::data::transport::{PingoraExchange, Upstreams};
+use crate::gates::audit::AuditTrail;
+use crate::gates::constraints::Budgets;
+use crate::metrics::Metrics;
+
+/// The gates of a gateway.
+pub type GatewayGates =
+    Gates<ApiKeys<Store, SystemClock>, Policy, Budgets, AuditTrail, Remote<Upstreams>>;
+
+/// What gate 4 yields here.
+pub type GatewayReply = Reply<PingoraExchange>;
+
+/// Everything that a request needs.
+pub struct Gateway {
+    /// The five gates.
+    pub gates: GatewayGates,
+    /// What clients may ask for.
+    pub catalog: Catalog,
+    /// Counters.
+    pub metrics: Metrics,
+    /// Requests under way.
+    pub activity: Activity,
+    /// The largest request body, bytes.
+    pub max_body: usize,
+    /// When this process began.
+    pub started_at: OffsetDateTime,
+    /// Time.
+    pub clock: SystemClock,
+    /// The books, for metrics.
+    pub ledger: Ledger,
+    /// The journal, for metrics and readiness.
+    pub journal: Journal,
+    /// The store, for readiness.
+    pub store: Store,
+    /// Whether the gateway has been told to stop.
+    pub stopping: AtomicBool,
+    /// The names of the upstreams.
+    pub providers: Vec<String>,
+}
+
+impl Gateway {
+    /// From here on the gateway is not ready.
+    pub fn begin_stop(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it has been told to stop.
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,106 @@
+use std::collections::BTreeMap;
+
+use sqlx::PgConnection;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::SpendDelta;
+use crate::StoreError;
+use crate::spend::hour_of;
+
+/// A row of the table `spend`: kind and id of the scope, hour.
+type Bucket = (&'static str, Uuid, OffsetDateTime);
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Sums {
+    spent: i64,
+    reserved: i64,
+    estimated: i64,
+    requests: i64,
+}
+
+impl Sums {
+    fn checked_add(self, delta: &SpendDelta) -> Option<Self> {
+        Some(Self {
+            spent: self.spent.checked_add(delta.spent_nano)?,
+            reserved: self.reserved.checked_add(delta.reserved_nano)?,
+            estimated: self.estimated.checked_add(delta.estimated_nano)?,
+            requests: self.requests.checked_add(delta.requests)?,
+        })
+    }
+}
+
+/// Adds the deltas to the table, one row for each scope and hour that they touch.
+pub(super) async fn apply<'a>(
+    batch: &mut PgConnection,
+    deltas: impl Iterator<Item = &'a SpendDelta>,
+) -> Result<(), StoreError> {
+    let sums = sum(deltas)
+        .ok_or_else(|| StoreError::Internal("the sum of a batch's spend overflows".into()))?;
+    if sums.is_empty() {
+        return Ok(());
+    }
+    let kinds: Vec<&str> = sums.keys().map(|bucket| bucket.0).collect();
+    let ids: Vec<Uuid> = sums.keys().map(|bucket| bucket.1).collect();
+    let hours: Vec<OffsetDateTime> = sums.keys().map(|bucket| bucket.2).collect();
+    let column = |of: fn(&Sums) -> i64| sums.values().map(of).collect::<Vec<i64>>();
+    sqlx::query!(
+        "insert into spend (scope_kind, scope_id, hour, spent_nano_usd, reserved_nano_usd, estimated_nano_usd, requests)
+         select * from unnest($1::text[], $2::uuid[], $3::timestamptz[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[])
+         on conflict (scope_kind, scope_id, hour) do update set
+             spent_nano_usd = spend.spent_nano_usd + excluded.spent_nano_usd,
+             reserved_nano_usd = spend.reserved_nano_usd + excluded.reserved_nano_usd,
+             estimated_nano_usd = spend.estimated_nano_usd + excluded.estimated_nano_usd,
+             requests = spend.requests + excluded.requests",
+        &kinds as &[&str],
+        &ids,
+        &hours,
+        &column(|sums| sums.spent),
+        &column(|sums| sums.reserved),
+        &column(|sums| sums.estimated),
+        &column(|sums| sums.requests),
+    )
+    .execute(batch)
+    .await?;
+    Ok(())
+}
+
+/// `None` on overflow. Sorted, so that replicas lock shared rows in the same order and
+/// cannot block each other for good.
+fn sum<'a>(deltas: impl Iterator<Item = &'a SpendDelta>) -> Option<BTreeMap<Bucket, Sums>> {
+    let mut sums = BTreeMap::<Bucket, Sums>::new();
+    for delta in deltas {
+        let hour = hour_of(delta.at);
+        let scopes = [
+            Some(("key", delta.key)),
+            delta.team.map(|team| ("team", team)),
+        ];
+        for (kind, id) in scopes.into_iter().flatten() {
+            let slot = sums.entry((kind, id, hour)).or_default();
+            *slot = slot.checked_add(delta)?;
+        }
+    }
+    Some(sums)
+}
+
+#[cfg(test)]
+mod tests {
+    use time::macros::datetime;
+
+    use super::*;
+
+    #[test]
+    fn an_overflowing_sum_is_refused_instead_of_wrapped() {
+        let delta = SpendDelta {
+            key: Uuid::nil(),
+            team: None,
+            at: datetime!(2026-11-22 10:00 UTC),
+            reserved_nano: 0,
+            spent_nano: i64::MAX,
+            estimated_nano: 0,
+            requests: 1,
+        };
+        assert!(sum([&delta].into_iter()).is_some());
+        assert_eq!(sum([&delta, &delta].into_iter()), None);
+    }
+}
