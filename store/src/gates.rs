@@ -1,5 +1,8 @@
 //! What the governance crates ask of a store, answered with this one.
 
+use std::future::Future;
+use std::time::Duration;
+
 use lattice_audit::{ChainInfo, Kind, ShippedLeaf, Sink, SinkError};
 use lattice_identity::{KeyStore, StoreFailure};
 use lattice_kernel::principal::{Named, Principal};
@@ -7,9 +10,11 @@ use time::OffsetDateTime;
 
 use crate::{ChainRow, KeyRow, SpendDelta, Store, StoreError, StoredLeaf};
 
+const PATIENCE: Duration = Duration::from_secs(3);
+
 impl KeyStore for Store {
     async fn find(&self, mac: &[u8; 32]) -> Result<Option<lattice_identity::KeyRow>, StoreFailure> {
-        let row = self.find_key_by_mac(mac).await.map_err(failure)?;
+        let row = in_time(self.find_key_by_mac(mac)).await?;
         Ok(row.map(|row| lattice_identity::KeyRow {
             mac: row.mac,
             expires_at: row.expires_at,
@@ -19,13 +24,20 @@ impl KeyStore for Store {
     }
 
     async fn revision(&self) -> Result<i64, StoreFailure> {
-        self.revision().await.map_err(failure)
+        in_time(self.revision()).await
     }
 }
 
-fn failure(error: StoreError) -> StoreFailure {
-    StoreFailure {
-        message: error.to_string(),
+/// A request waits for this, and a server that hangs does not even fail.
+async fn in_time<T>(
+    asked: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreFailure> {
+    let failure = |message: String| StoreFailure { message };
+    match tokio::time::timeout(PATIENCE, asked).await {
+        Ok(answer) => answer.map_err(|error| failure(error.to_string())),
+        Err(_) => Err(failure(format!(
+            "the database did not answer within {PATIENCE:?}"
+        ))),
     }
 }
 

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::entry::{Entry, OpenIntent};
 use crate::progress::Progress;
-use crate::queue::{Queue, Queued};
+use crate::queue::{Queue, Queued, Wait};
 use crate::receipt::Receipt;
 use crate::recovery::{self, OpenError, Recovered};
 use crate::storage::{Disk, Storage};
@@ -224,16 +224,16 @@ impl Journal {
     }
 
     /// Appends the outcome of an intent that a crash left open: spent in full,
-    /// estimated. Needs no room and is kept until the disk takes it. Anything
-    /// but a [`Recovered::open_intents`] that was not settled yet is ignored.
-    pub fn settle(&self, open: &OpenIntent, at: Timestamp) {
+    /// estimated. Needs no room; the receipt resolves once it is on disk,
+    /// whatever the mode. Anything but a [`Recovered::open_intents`] that was
+    /// not settled yet is ignored.
+    pub fn settle(&self, open: &OpenIntent, at: Timestamp) -> Receipt {
         if !self.0.shared.progress.lock().claim(&open.position) {
-            return;
+            return Receipt::ready(Ok(None));
         }
         let entry = open.crashed(at);
         self.queue().budget.charge(Queued::size_of(&entry));
-        // Nobody waits: the receipt is ready already.
-        let _ready = self.queue().push(entry, false);
+        self.queue().push(entry, Wait::Durable)
     }
 
     /// Leaves that are durable here and not yet in the store.
@@ -313,7 +313,7 @@ impl Room {
     /// Appends a record; the receipt says when it may be relied on.
     pub fn commit(&mut self, entry: Entry) -> Receipt {
         if self.charge(&entry) {
-            self.shared.queue.push(entry, true)
+            self.shared.queue.push(entry, Wait::AsMode)
         } else {
             Receipt::ready(Ok(None))
         }
@@ -323,7 +323,7 @@ impl Room {
     /// Never blocks on the disk and never fails: fit for `Drop`.
     pub fn append(&mut self, entry: Entry) {
         if self.charge(&entry) {
-            let _ready = self.shared.queue.push(entry, false);
+            let _ready = self.shared.queue.push(entry, Wait::No);
         }
     }
 

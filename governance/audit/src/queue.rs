@@ -46,6 +46,17 @@ impl Queued {
     }
 }
 
+/// What a receipt is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wait {
+    /// Nothing: nobody waits for it.
+    No,
+    /// It resolves as the mode says.
+    AsMode,
+    /// It resolves once the record is on disk, whatever the mode.
+    Durable,
+}
+
 pub(crate) struct Queue {
     options: Options,
     chain: Uuid,
@@ -191,8 +202,12 @@ impl Queue {
 
     /// Adds a record whose size is already charged. `wait`: the receipt
     /// resolves as the mode says; otherwise it is of no use.
-    pub fn push(&self, entry: Entry, wait: bool) -> Receipt {
-        let waited = wait && self.options.mode == Mode::Strict;
+    pub fn push(&self, entry: Entry, wait: Wait) -> Receipt {
+        let waited = match wait {
+            Wait::No => false,
+            Wait::AsMode => self.options.mode == Mode::Strict,
+            Wait::Durable => true,
+        };
         let queued = Queued { entry, waited };
         let size = queued.size();
         let mut inner = self.inner.lock();

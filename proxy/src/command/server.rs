@@ -60,8 +60,7 @@ async fn serve(config: Config) -> Done {
     listen::announce(addresses, &gateway);
     let signal = told_to_stop().await;
     tracing::info!(signal, running = gateway.activity.running(), "stopping: no new connections, running streams may end");
-    // The receivers are tasks of ours; one that is gone has stopped already.
-    drop(stop.send(true));
+    stop.send_replace(true);
     gateway.begin_stop();
     if tokio::time::timeout(config.drain, gateway.activity.idle()).await.is_err() {
         tracing::warn!(running = gateway.activity.running(), "drain time is over; the rest is cut");
@@ -130,8 +129,9 @@ async fn settle_the_past(
         tracing::warn!(count = recovered.open_intents.len(), "requests that a crash interrupted are settled in full, as estimates");
     }
     let now = timestamp(SystemClock.now());
-    for open in &recovered.open_intents {
-        journal.settle(open, now).await.map_err(|error| CommandError::Failed(error.to_string()))?;
+    let settled: Vec<_> = recovered.open_intents.iter().map(|open| journal.settle(open, now)).collect();
+    for receipt in settled {
+        receipt.await.map_err(|error| CommandError::Failed(error.to_string()))?;
     }
     journal
         .ship(store.clone(), journal.flushed())

@@ -143,12 +143,15 @@ async fn event_stream<E: Exchange>(
         Ended::Upstream(fault) => pump.verdict(draft, &target.provider, fault),
     };
     let written = match (ending, last) {
-        (Ending::ClientGone, _) => return pump.end(gateway, draft, ending).map(|()| After::Close),
+        (Ending::ClientGone, _) => {
+            pump.end(gateway, draft, ending);
+            return Ok(After::Close);
+        }
         (_, Some(event)) => session.write_response_body(event, true).await,
         (_, None) => session.write_response_body(Bytes::new(), true).await,
     };
     let ending = if written.is_err() { Ending::ClientGone } else { ending };
-    pump.end(gateway, draft, ending)?;
+    pump.end(gateway, draft, ending);
     written.map(|()| end_of(session))
 }
 
@@ -245,7 +248,7 @@ impl Pump {
 
     /// Usage counts if the stream was whole; a count that a broken stream
     /// carried along falls short.
-    fn end(mut self, gateway: &Gateway, draft: &Draft, ending: Ending) -> pingora::Result<()> {
+    fn end(mut self, gateway: &Gateway, draft: &Draft, ending: Ending) {
         let progress = self.relay.progress();
         if let Some(usage) = &progress.usage
             && self.relay.ended() == Verdict::Finished
@@ -253,7 +256,6 @@ impl Pump {
             self.record.used(canonical(usage));
         }
         close(gateway, draft, self.record, ending);
-        Ok(())
     }
 }
 

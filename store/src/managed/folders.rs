@@ -126,12 +126,12 @@ mod tests {
     #[test]
     fn the_socket_lives_with_its_cluster_unless_the_path_is_too_long_or_not_plain() {
         assert_eq!(
-            socket_folder(Path::new("/home/ada/.lattice/postgres"), "0f"),
-            Path::new("/home/ada/.lattice/postgres/run")
+            socket_folder(Path::new("/users/ada/.lattice/postgres"), "0f"),
+            Path::new("/users/ada/.lattice/postgres/run")
         );
         for home in [
-            format!("/home/{}", "a".repeat(80)),
-            "/home/ada, bob".to_owned(),
+            format!("/users/{}", "a".repeat(80)),
+            "/users/ada, bob".to_owned(),
         ] {
             let folder = socket_folder(Path::new(&home), "0f");
             assert!(folder.ends_with("lattice-0f"), "{}", folder.display());
@@ -141,7 +141,7 @@ mod tests {
 
     #[test]
     fn a_path_that_the_shell_would_change_is_not_used() {
-        assert!(survives_quoting(Path::new("/home/ada & bob's/.lattice")));
+        assert!(survives_quoting(Path::new("/users/ada & bob's/.lattice")));
         for bad in ["/a$HOME", "/a\"b", "/a`b`", "/a\\b", "/a\nb"] {
             assert!(!survives_quoting(Path::new(bad)), "{bad}");
         }

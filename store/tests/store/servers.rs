@@ -4,7 +4,7 @@
 use std::fs;
 use std::future::Future;
 use std::net::TcpListener;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -25,7 +25,9 @@ use crate::{audit, connect, identity};
 const PASSWORD: &str = "p%40ss:word/";
 
 /// A behaviour that must hold on every kind of server.
-pub type Case = (&'static str, fn(Bench) -> Pin<Box<dyn Future<Output = ()>>>);
+pub type Case = (&'static str, Body);
+
+type Body = fn(Bench) -> Pin<Box<dyn Future<Output = ()>>>;
 
 const CASES: [&[Case]; 3] = [connect::CASES, identity::CASES, audit::CASES];
 
@@ -76,11 +78,7 @@ fn run(cases: &[Case], url: &(dyn Fn(&str) -> String + Sync)) {
     );
 }
 
-async fn run_one(
-    name: &str,
-    case: fn(Bench) -> Pin<Box<dyn Future<Output = ()>>>,
-    url: &(dyn Fn(&str) -> String + Sync),
-) {
+async fn run_one(name: &str, case: Body, url: &(dyn Fn(&str) -> String + Sync)) {
     // Names of databases are cut at 63 bytes.
     let database: String = name.chars().take(60).collect();
     let mut admin = PgConnection::connect(&url("lattice")).await.unwrap();
@@ -207,11 +205,10 @@ impl TcpServer {
         let options = fs::read_to_string(data.join("postmaster.opts")).unwrap();
         let program = options.split_whitespace().next().unwrap();
         make_certificate(&data);
-        fs::write(
-            data.join("tcp_hba.conf"),
+        write_for_all(
+            &data.join("tcp_hba.conf"),
             "hostssl all all 127.0.0.1/32 scram-sha-256\n",
-        )
-        .unwrap();
+        );
         let port = TcpListener::bind("127.0.0.1:0")
             .unwrap()
             .local_addr()
@@ -302,7 +299,7 @@ async fn set_password(url: &str) {
 fn make_certificate(data: &Path) {
     const CONFIG: &str = "[req]\nprompt = no\ndistinguished_name = name\nx509_extensions = extensions\n\
         [name]\nCN = 127.0.0.1\n[extensions]\nsubjectAltName = IP:127.0.0.1\nbasicConstraints = CA:FALSE\n";
-    fs::write(data.join("openssl.cnf"), CONFIG).unwrap();
+    write_for_all(&data.join("openssl.cnf"), CONFIG);
     let made = as_owner_of(data, "openssl")
         .args([
             "req",
@@ -323,6 +320,12 @@ fn make_certificate(data: &Path) {
         "{}",
         String::from_utf8_lossy(&made.stderr)
     );
+}
+
+/// A file that the server's account can read, whatever the umask.
+fn write_for_all(path: &Path, text: &str) {
+    fs::write(path, text).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o644)).unwrap();
 }
 
 /// A program in this folder, as the account that owns it: PostgreSQL refuses root.

@@ -166,10 +166,10 @@ fn an_intent_is_settled_once_though_the_process_dies_while_it_settles() {
 
     let (journal, recovered) = open(second.path());
     assert_eq!(positions(&recovered), [2, 3, 5]);
-    journal.settle(&recovered.open_intents[0], at);
-    journal.settle(&recovered.open_intents[0], at);
+    drop(journal.settle(&recovered.open_intents[0], at));
+    drop(journal.settle(&recovered.open_intents[0], at));
     sync(&journal);
-    journal.settle(&recovered.open_intents[0], at);
+    drop(journal.settle(&recovered.open_intents[0], at));
     let third = crashed(second.path());
 
     let (journal, recovered) = open(third.path());
@@ -179,14 +179,14 @@ fn an_intent_is_settled_once_though_the_process_dies_while_it_settles() {
         "the last one is of the second chain"
     );
     for open in &recovered.open_intents {
-        journal.settle(open, at);
+        drop(journal.settle(open, at));
     }
     sync(&journal);
     let fourth = crashed(third.path());
 
     let (journal, recovered) = open(fourth.path());
     assert_eq!(recovered.open_intents.len(), 1, "only the last sync");
-    journal.settle(&recovered.open_intents[0], at);
+    drop(journal.settle(&recovered.open_intents[0], at));
     let table = Table::default();
     drain(&journal, &table);
     assert!(table.report().is_sound(), "{}", table.report());
@@ -215,7 +215,7 @@ fn segments_of_a_crash_stay_until_its_intents_are_settled() {
     };
     ship(&table);
     assert_eq!(segments(crash.path()).len(), 2);
-    journal.settle(&recovered.open_intents[0], Timestamp::from_micros(0));
+    drop(journal.settle(&recovered.open_intents[0], Timestamp::from_micros(0)));
     sync(&journal);
     // One leaf more, so that there is something to ship whatever came before.
     ship(&table);

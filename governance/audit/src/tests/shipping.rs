@@ -102,7 +102,7 @@ fn what_a_crash_left_is_shipped_by_the_next_start() {
     let (journal, recovered) = open(crash.path());
     assert_eq!(recovered.unshipped, 2501);
     for open in &recovered.open_intents {
-        journal.settle(open, Timestamp::from_micros(1_763_812_350_000_000));
+        drop(journal.settle(open, Timestamp::from_micros(1_763_812_350_000_000)));
     }
     let table = Table::default();
     drain(&journal, &table);
