@@ -48,30 +48,73 @@ impl Part {
 /// The truth, part by part. A database that is away does not make the gateway
 /// unready as such: keys that it knows are served, and records wait on disk.
 async fn ready(State(gateway): State<Arc<Gateway>>) -> Response {
-    let database = gateway.store.ping().await.map(|()| "answers".into()).map_err(|error| error.to_string());
+    let database = gateway
+        .store
+        .ping()
+        .await
+        .map(|()| "answers".into())
+        .map_err(|error| error.to_string());
     let pending = gateway.journal.pending();
     let journal = gateway.journal.state();
     let serves = journal.is_ok() && !gateway.is_stopping();
     let parts = BTreeMap::from([
         ("database", Part::of(database)),
-        ("journal", Part::of(journal.map(|()| format!("{pending} leaves wait for the database")).map_err(|error| error.to_string()))),
-        ("listener", Part::of(if gateway.is_stopping() { Err("stopping".into()) } else { Ok("accepts".into()) })),
-        ("policy", Part::of(Ok(format!("revision {}", gateway.gates.authorization.set().revision())))),
+        (
+            "journal",
+            Part::of(
+                journal
+                    .map(|()| format!("{pending} leaves wait for the database"))
+                    .map_err(|error| error.to_string()),
+            ),
+        ),
+        (
+            "listener",
+            Part::of(if gateway.is_stopping() {
+                Err("stopping".into())
+            } else {
+                Ok("accepts".into())
+            }),
+        ),
+        (
+            "policy",
+            Part::of(Ok(format!(
+                "revision {}",
+                gateway.gates.authorization.set().revision()
+            ))),
+        ),
         ("providers", Part::of(Ok(gateway.providers.join(", ")))),
     ]);
-    let status = if serves { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, Json(Ready { ready: serves, parts })).into_response()
+    let status = if serves {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    (
+        status,
+        Json(Ready {
+            ready: serves,
+            parts,
+        }),
+    )
+        .into_response()
 }
 
 async fn metrics(State(gateway): State<Arc<Gateway>>) -> impl IntoResponse {
     observe(&gateway).await;
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], gateway.metrics.render())
+    (
+        [(header::CONTENT_TYPE, "text/plain; version=0.0.4")],
+        gateway.metrics.render(),
+    )
 }
 
 /// What is read off at the moment of a scrape, because it changes elsewhere.
 async fn observe(gateway: &Gateway) {
     let cache = gateway.gates.authorization.counts();
-    for (result, count) in [("hit", cache.hits), ("miss", cache.misses), ("bypass", cache.bypasses)] {
+    for (result, count) in [
+        ("hit", cache.hits),
+        ("miss", cache.misses),
+        ("bypass", cache.bypasses),
+    ] {
         counter!("lattice_authz_cache_total", "result" => result).absolute(count);
     }
     counter!("lattice_authz_failures_total").absolute(cache.failures);
@@ -80,16 +123,29 @@ async fn observe(gateway: &Gateway) {
     gauge!("lattice_requests_active").set(float(gateway.activity.running() as u64));
     // The names of spenders are in the store; without it the last figures stand.
     if let Ok(names) = books::names(&gateway.store).await {
-        for state in gateway.ledger.states(gateway.clock.now(), &names) {
-            let scope = format!("{}:{}:{}", state.budget.kind.as_str(), state.budget.name, state.budget.window.as_str());
-            for (what, amount) in [("limit", state.budget.limit), ("spent", state.spent), ("reserved", state.reserved)] {
-                gauge!("lattice_budget_usd", "scope" => scope.clone(), "state" => what).set(amount.as_usd());
+        for state in gateway.books.ledger.states(gateway.clock.now(), &names) {
+            let scope = format!(
+                "{}:{}:{}",
+                state.budget.kind.as_str(),
+                state.budget.name,
+                state.budget.window.as_str()
+            );
+            for (what, amount) in [
+                ("limit", state.budget.limit),
+                ("spent", state.spent),
+                ("reserved", state.reserved),
+            ] {
+                gauge!("lattice_budget_usd", "scope" => scope.clone(), "state" => what)
+                    .set(amount.as_usd());
             }
         }
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "metrics are floating-point by nature")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "metrics are floating-point by nature"
+)]
 fn float(count: u64) -> f64 {
     count as f64
 }

@@ -5,12 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lattice_kernel::{Clock as _, SystemClock};
-use lattice_limits::Budget;
 use lattice_store::managed::Managed;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use crate::books;
 use crate::gateway::Gateway;
 
 /// How often the store is asked whether keys, teams or budgets have changed.
@@ -25,9 +23,9 @@ pub struct Background {
 }
 
 /// Starts them.
-pub fn start(gateway: &Arc<Gateway>, declared: Vec<Budget>, managed: Option<&Arc<Managed>>) -> Background {
+pub fn start(gateway: &Arc<Gateway>, managed: Option<&Arc<Managed>>) -> Background {
     let mut periodic = JoinSet::new();
-    periodic.spawn(follow_changes(gateway.clone(), declared));
+    periodic.spawn(follow_changes(gateway.clone()));
     periodic.spawn(write_aggregates(gateway.clone()));
     if let Some(managed) = managed {
         periodic.spawn(keep_alive(gateway.clone(), managed.clone()));
@@ -52,17 +50,14 @@ impl Background {
 
 /// Takes over changes to keys, teams and budgets. While the store is away, what
 /// is in memory stays in force.
-async fn follow_changes(gateway: Arc<Gateway>, declared: Vec<Budget>) {
+async fn follow_changes(gateway: Arc<Gateway>) {
     let mut seen = None;
     loop {
         match gateway.store.revision().await {
             Ok(revision) => {
                 if seen != Some(revision) {
-                    match books::budgets(&declared, &gateway.store).await {
-                        Ok(budgets) => {
-                            gateway.ledger.set_budgets(budgets);
-                            seen = Some(revision);
-                        }
+                    match gateway.books.refresh().await {
+                        Ok(()) => seen = Some(revision),
                         Err(error) => tracing::error!(%error, "budgets were not taken over"),
                     }
                 }
@@ -102,7 +97,11 @@ async fn keep_alive(gateway: Arc<Gateway>, managed: Arc<Managed>) {
 /// again: nothing is skipped, and the journal holds what waits.
 async fn ship(gateway: Arc<Gateway>) {
     loop {
-        match gateway.journal.ship(gateway.store.clone(), std::future::pending()).await {
+        match gateway
+            .journal
+            .ship(gateway.store.clone(), std::future::pending())
+            .await
+        {
             Ok(()) => return,
             Err(error) => tracing::error!(%error, "audit leaves are not shipped"),
         }

@@ -26,7 +26,11 @@ impl Catalog {
     /// The models of `config`, each target with its price.
     pub fn new(config: &Config) -> Self {
         let providers = config.providers.iter().map(|provider: &Provider| {
-            let base_url = config.base_urls.get(&provider.name).cloned().unwrap_or_default();
+            let base_url = config
+                .base_urls
+                .get(&provider.name)
+                .cloned()
+                .unwrap_or_default();
             (provider.name.clone(), (provider.kind, base_url))
         });
         let pricer = Pricer {
@@ -35,10 +39,17 @@ impl Catalog {
             clock: Arc::new(SystemClock),
         };
         let models = config.models.iter().map(|model| {
-            let targets: Vec<_> = model.targets.iter().map(|target| pricer.target(target)).collect();
+            let targets: Vec<_> = model
+                .targets
+                .iter()
+                .map(|target| pricer.target(target))
+                .collect();
             (model.name.clone(), Plan::new(targets))
         });
-        Self { models: models.collect(), pricer }
+        Self {
+            models: models.collect(),
+            pricer,
+        }
     }
 
     /// The model's name and its targets. `provider/model` names a model of a
@@ -49,7 +60,10 @@ impl Catalog {
         }
         let (provider, model) = name.split_once('/')?;
         let (provider, _) = self.pricer.providers.get_key_value(provider)?;
-        if model.is_empty() || model.len() > 200 || !model.bytes().all(|byte| byte.is_ascii_graphic()) {
+        if model.is_empty()
+            || model.len() > 200
+            || !model.bytes().all(|byte| byte.is_ascii_graphic())
+        {
             return None;
         }
         let target = checked::Target {

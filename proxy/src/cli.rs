@@ -9,7 +9,12 @@ use crate::command;
 
 /// High-performance inference gateway and AI governance proxy.
 #[derive(Debug, Parser)]
-#[command(name = "lattice", version, propagate_version = true, arg_required_else_help = true)]
+#[command(
+    name = "lattice",
+    version,
+    propagate_version = true,
+    arg_required_else_help = true
+)]
 pub struct Cli {
     /// Configuration file [default: ./lattice.yaml where there is one].
     #[arg(long, global = true, env = "LATTICE_CONFIG", value_name = "FILE")]
@@ -21,7 +26,9 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the gateway.
-    #[command(after_help = "Example:\n  OPENAI_API_KEY=sk-… lattice server\n  lattice server --config lattice.yaml")]
+    #[command(
+        after_help = "Example:\n  OPENAI_API_KEY=sk-… lattice server\n  lattice server --config lattice.yaml"
+    )]
     Server,
     /// Make, list and revoke keys.
     #[command(subcommand)]
@@ -44,7 +51,9 @@ enum Command {
 #[derive(Debug, Subcommand)]
 pub enum KeyCommand {
     /// Make a key; it is shown once.
-    #[command(after_help = "Example:\n  lattice key create --name ci --team research --budget-usd 50 --window month --expires 90d")]
+    #[command(
+        after_help = "Example:\n  lattice key create --name ci --team research --budget-usd 50 --window month --expires 90d"
+    )]
     Create(NewKey),
     /// List keys.
     List(Listing),
@@ -143,7 +152,9 @@ pub enum ConfigCommand {
 #[derive(Debug, Subcommand)]
 pub enum AuditCommand {
     /// Verify the chain in the database, or an exported file.
-    #[command(after_help = "Example:\n  lattice audit verify\n  lattice audit verify --file audit.jsonl")]
+    #[command(
+        after_help = "Example:\n  lattice audit verify\n  lattice audit verify --file audit.jsonl"
+    )]
     Verify {
         /// An export to verify instead; needs no database.
         #[arg(long, value_name = "FILE")]

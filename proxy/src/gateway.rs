@@ -1,17 +1,19 @@
 //! One gateway: the five gates over their stores, and what the data path needs.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use lattice_audit::Journal;
 use lattice_identity::ApiKeys;
 use lattice_kernel::{Gates, SystemClock};
-use lattice_limits::Ledger;
 use lattice_policy::Policy;
 use lattice_providers::{Remote, Reply};
 use lattice_store::Store;
 use time::OffsetDateTime;
+use tokio::sync::watch;
 
 use crate::activity::Activity;
+use crate::books::Books;
 use crate::catalog::Catalog;
 use crate::data::transport::{PingoraExchange, Upstreams};
 use crate::gates::audit::AuditTrail;
@@ -41,14 +43,16 @@ pub struct Gateway {
     pub started_at: OffsetDateTime,
     /// Time.
     pub clock: SystemClock,
-    /// The books, for metrics.
-    pub ledger: Ledger,
+    /// The books, for metrics and the poll.
+    pub books: Arc<Books>,
     /// The journal, for metrics and readiness.
     pub journal: Journal,
     /// The store, for readiness.
     pub store: Store,
     /// Whether the gateway has been told to stop.
     pub stopping: AtomicBool,
+    /// Says to whatever still runs that its time is over.
+    pub cut: watch::Sender<bool>,
     /// The names of the upstreams.
     pub providers: Vec<String>,
 }

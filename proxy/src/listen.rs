@@ -40,12 +40,20 @@ pub fn bind(config: &Config) -> Result<(Listeners, Addresses), CommandError> {
     };
     let clients = bind("server.listen", config.listen)?;
     let admin = bind("server.admin_listen", config.admin_listen)?;
-    let addresses = Addresses { clients: clients.local_addr()?, admin: admin.local_addr()? };
+    let addresses = Addresses {
+        clients: clients.local_addr()?,
+        admin: admin.local_addr()?,
+    };
     Ok((Listeners { clients, admin }, addresses))
 }
 
 /// Serves both until the watch says stop; connections that run are not cut.
-pub fn serve(listeners: Listeners, addresses: Addresses, gateway: &Arc<Gateway>, stop: &ShutdownWatch) -> Result<JoinSet<()>, CommandError> {
+pub fn serve(
+    listeners: Listeners,
+    addresses: Addresses,
+    gateway: &Arc<Gateway>,
+    stop: &ShutdownWatch,
+) -> Result<JoinSet<()>, CommandError> {
     let mut serving = JoinSet::new();
     let name = addresses.clients.to_string();
     let mut service = Service::new("clients".into(), Listener::new(gateway.clone()));
@@ -55,7 +63,11 @@ pub fn serve(listeners: Listeners, addresses: Addresses, gateway: &Arc<Gateway>,
     let mut sockets = Fds::new();
     sockets.add(name, listeners.clients.into_raw_fd());
     let watch = stop.clone();
-    serving.spawn(async move { service.start_service(Some(Arc::new(Mutex::new(sockets))), watch, 1).await });
+    serving.spawn(async move {
+        service
+            .start_service(Some(Arc::new(Mutex::new(sockets))), watch, 1)
+            .await
+    });
     listeners.admin.set_nonblocking(true)?;
     let admin = tokio::net::TcpListener::from_std(listeners.admin)?;
     let router = admin::router(gateway.clone());
@@ -71,7 +83,15 @@ pub fn serve(listeners: Listeners, addresses: Addresses, gateway: &Arc<Gateway>,
 /// Says where the gateway is and how to ask it.
 pub fn announce(addresses: Addresses, gateway: &Gateway) {
     let Addresses { clients, admin } = addresses;
-    let model = gateway.catalog.models().next().map_or("MODEL", |(name, _)| name);
+    let configured = gateway
+        .catalog
+        .models()
+        .next()
+        .map(|(name, _)| name.to_owned());
+    let model = configured.unwrap_or_else(|| match gateway.providers.first() {
+        Some(provider) => format!("{provider}/MODEL"),
+        None => "MODEL".to_owned(),
+    });
     println!("lattice listens on http://{clients}/v1 (clients) and http://{admin} (admin)");
     println!("make a key:  lattice key create --name me");
     println!(

@@ -6,9 +6,9 @@
 //! walk of a request, at `command/server.rs` for how a gateway is put together.
 
 mod activity;
+mod admin;
 mod background;
 mod books;
-mod admin;
 mod catalog;
 mod cli;
 mod command;

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lattice_kernel::pipeline::Draft;
+use lattice_kernel::Draft;
 use lattice_kernel::{Code, Ending, Gate, NanoUsd, Outcome, Refusal, Usage};
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
@@ -16,9 +16,25 @@ use crate::catalog::Catalog;
 /// Teams that get a series of their own; the others share `other`.
 const MOST_TEAMS: usize = 1000;
 const OTHER: &str = "other";
-const SECONDS: &[f64] = &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0];
-const SMALL_SECONDS: &[f64] = &[1e-6, 5e-6, 1e-5, 5e-5, 1e-4, 5e-4, 1e-3, 5e-3, 1e-2, 5e-2, 0.1, 0.5, 1.0];
-const TOKENS: &[f64] = &[1.0, 4.0, 16.0, 64.0, 256.0, 1024.0, 4096.0, 16384.0, 65536.0, 262_144.0, 1_048_576.0];
+const SECONDS: &[f64] = &[
+    0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0,
+];
+const SMALL_SECONDS: &[f64] = &[
+    1e-6, 5e-6, 1e-5, 5e-5, 1e-4, 5e-4, 1e-3, 5e-3, 1e-2, 5e-2, 0.1, 0.5, 1.0,
+];
+const TOKENS: &[f64] = &[
+    1.0,
+    4.0,
+    16.0,
+    64.0,
+    256.0,
+    1024.0,
+    4096.0,
+    16384.0,
+    65536.0,
+    262_144.0,
+    1_048_576.0,
+];
 
 /// A request is over, one way or another.
 pub struct RequestEnded<'a> {
@@ -31,12 +47,22 @@ pub struct RequestEnded<'a> {
 impl<'a> RequestEnded<'a> {
     /// A gate said no.
     pub fn refused(draft: &'a Draft, refusal: &Refusal) -> Self {
-        Self { draft, outcome: "refused", code: refusal.code.as_str(), call: None }
+        Self {
+            draft,
+            outcome: "refused",
+            code: refusal.code.as_str(),
+            call: None,
+        }
     }
 
     /// The client left before there was a reply.
     pub fn client_gone(draft: &'a Draft) -> Self {
-        Self { draft, outcome: Ending::ClientGone.as_str(), code: "none", call: None }
+        Self {
+            draft,
+            outcome: Ending::ClientGone.as_str(),
+            code: "none",
+            call: None,
+        }
     }
 
     /// A target was called.
@@ -47,7 +73,12 @@ impl<'a> RequestEnded<'a> {
             Ending::Cut => Code::ProviderError.as_str(),
             _ => "none",
         };
-        Self { draft, outcome: outcome.ending.as_str(), code, call: Some(outcome) }
+        Self {
+            draft,
+            outcome: outcome.ending.as_str(),
+            code,
+            call: Some(outcome),
+        }
     }
 }
 
@@ -61,8 +92,11 @@ pub struct Metrics {
     targets: HashMap<(Arc<str>, Arc<str>), TargetSeries>,
     other: TargetSeries,
     /// USD. A gauge that only rises, because the library's counters are whole numbers.
-    costs: RwLock<HashMap<(Arc<str>, Arc<str>, Box<str>), Gauge>>,
+    costs: RwLock<HashMap<CostLabels, Gauge>>,
 }
+
+/// Provider, model, team.
+type CostLabels = (Arc<str>, Arc<str>, Box<str>);
 
 struct TargetSeries {
     input: Histogram,
@@ -92,14 +126,25 @@ impl Metrics {
             .set_buckets_for_metric(Matcher::Prefix("lattice_".into()), SMALL_SECONDS)?
             .set_buckets(SECONDS)?
             .install_recorder()?;
-        let endings = [Ending::Finished, Ending::Rejected, Ending::ClientGone, Ending::Cut, Ending::Dropped];
+        let endings = [
+            Ending::Finished,
+            Ending::Rejected,
+            Ending::ClientGone,
+            Ending::Cut,
+            Ending::Dropped,
+        ];
         let failed = Ending::Failed(Code::LatticeInternal).as_str();
-        let outcomes = endings.iter().map(|ending| ending.as_str()).chain(["refused", failed]);
+        let outcomes = endings
+            .iter()
+            .map(|ending| ending.as_str())
+            .chain(["refused", failed]);
         let requests = outcomes.flat_map(|outcome| {
             let codes = Code::ALL.iter().map(|code| code.as_str()).chain(["none"]);
             codes.map(move |code| (outcome, code))
         });
-        let targets = catalog.models().flat_map(|(_, plan)| plan.targets().to_vec());
+        let targets = catalog
+            .models()
+            .flat_map(|(_, plan)| plan.targets().to_vec());
         Ok(Self {
             exporter,
             requests: requests
@@ -142,29 +187,53 @@ impl Metrics {
     }
 
     fn call_ended(&self, draft: &Draft, call: &Outcome) {
-        let (Some(provider), Some(model)) = (&call.provider, &call.model) else { return };
+        let (Some(provider), Some(model)) = (&call.provider, &call.model) else {
+            return;
+        };
         let known = self.targets.get(&(provider.clone(), model.clone()));
         known.unwrap_or(&self.other).record(call);
         if let Some(cost) = call.cost {
-            let model = if known.is_some() { model.clone() } else { OTHER.into() };
+            let model = if known.is_some() {
+                model.clone()
+            } else {
+                OTHER.into()
+            };
             let team = draft.principal.as_ref().and_then(|who| who.team.as_ref());
-            self.cost(provider.clone(), model, team.map_or("none", |team| &team.name), cost);
+            self.cost(
+                provider.clone(),
+                model,
+                team.map_or("none", |team| &team.name),
+                cost,
+            );
         }
     }
 
     fn cost(&self, provider: Arc<str>, model: Arc<str>, team: &str, cost: NanoUsd) {
         let key = (provider, model, Box::from(team));
         let known = self.costs.read().get(&key).cloned();
-        known.unwrap_or_else(|| self.cost_series(key)).increment(cost.as_usd());
+        known
+            .unwrap_or_else(|| self.cost_series(key))
+            .increment(cost.as_usd());
     }
 
-    fn cost_series(&self, key: (Arc<str>, Arc<str>, Box<str>)) -> Gauge {
+    fn cost_series(&self, key: CostLabels) -> Gauge {
         let mut costs = self.costs.write();
         let (provider, model, team) = key;
-        let team = if costs.len() < MOST_TEAMS { team } else { OTHER.into() };
-        let labels = [("provider", provider.to_string()), ("model", model.to_string()), ("team", team.to_string())];
+        let team = if costs.len() < MOST_TEAMS {
+            team
+        } else {
+            OTHER.into()
+        };
+        let labels = [
+            ("provider", provider.to_string()),
+            ("model", model.to_string()),
+            ("team", team.to_string()),
+        ];
         let series = || gauge!("lattice_cost_usd_total", &labels);
-        costs.entry((provider, model, team)).or_insert_with(series).clone()
+        costs
+            .entry((provider, model, team))
+            .or_insert_with(series)
+            .clone()
     }
 
     /// A stream begins.
@@ -189,7 +258,15 @@ impl TargetSeries {
         ];
         let tokens = |class: &'static str| {
             let [provider, model, operation] = labels.clone();
-            histogram!("gen_ai_client_token_usage", &[provider, model, operation, ("gen_ai_token_type", class.to_owned())])
+            histogram!(
+                "gen_ai_client_token_usage",
+                &[
+                    provider,
+                    model,
+                    operation,
+                    ("gen_ai_token_type", class.to_owned())
+                ]
+            )
         };
         Self {
             input: tokens("input"),
@@ -205,15 +282,21 @@ impl TargetSeries {
         if let Some(first) = call.first_byte {
             self.first_token.record(first);
         }
-        let Some(Usage { input, output, .. }) = call.usage else { return };
-        #[expect(clippy::cast_precision_loss, reason = "token counts stay far below 2^53")]
+        let Some(Usage { input, output, .. }) = call.usage else {
+            return;
+        };
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "token counts stay far below 2^53"
+        )]
         let (input, output) = (input as f64, output as f64);
         self.input.record(input);
         self.output.record(output);
         if let Some(first) = call.first_byte
             && output > 1.0
         {
-            self.per_token.record(call.duration.saturating_sub(first).as_secs_f64() / (output - 1.0));
+            self.per_token
+                .record(call.duration.saturating_sub(first).as_secs_f64() / (output - 1.0));
         }
     }
 }

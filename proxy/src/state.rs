@@ -58,22 +58,36 @@ impl State {
             Database::Url(url) => (None, url.expose().to_owned()),
             Database::Managed { bin_dir } => {
                 let (data_dir, bin_dir) = (config.data_dir.clone(), bin_dir.clone());
-                let started = tokio::task::spawn_blocking(move || managed::start(&data_dir, bin_dir.as_deref()));
-                let managed = started.await.map_err(|error| file(&config.data_dir, std::io::Error::other(error)))??;
+                let started = tokio::task::spawn_blocking(move || {
+                    managed::start(&data_dir, bin_dir.as_deref())
+                });
+                let managed = started
+                    .await
+                    .map_err(|error| file(&config.data_dir, std::io::Error::other(error)))??;
                 let url = managed.url();
                 (Some(managed), url)
             }
         };
-        let store = Store::connect(&DatabaseConfig { url, max_connections: CONNECTIONS }).await?;
+        let store = Store::connect(&DatabaseConfig {
+            url,
+            max_connections: CONNECTIONS,
+        })
+        .await?;
         store.migrate().await?;
         let pepper = pepper(config)?;
-        let stored = store.set_if_absent(FINGERPRINT, &pepper.fingerprint()).await?;
+        let stored = store
+            .set_if_absent(FINGERPRINT, &pepper.fingerprint())
+            .await?;
         if stored != pepper.fingerprint() {
             return Err(StateError::Pepper(
                 "is not the one that the stored keys were made under; restore that one, or use another database".into(),
             ));
         }
-        Ok(Self { store, managed, pepper })
+        Ok(Self {
+            store,
+            managed,
+            pepper,
+        })
     }
 
     /// Closes the store and leaves the database, which stops with its last user.
@@ -145,5 +159,8 @@ fn create_private(dir: &Path) -> Result<(), StateError> {
 }
 
 fn file(path: &Path, source: std::io::Error) -> StateError {
-    StateError::File { path: path.display().to_string(), source }
+    StateError::File {
+        path: path.display().to_string(),
+        source,
+    }
 }

@@ -69,7 +69,11 @@ pub struct Failure {
 impl<T> Remote<T> {
     /// Calls the providers of `directory` over `transport`.
     pub fn new(transport: T, directory: Directory, first_byte: Duration) -> Self {
-        Self { transport, directory, first_byte }
+        Self {
+            transport,
+            directory,
+            first_byte,
+        }
     }
 }
 
@@ -79,7 +83,14 @@ impl<T: Transport> Execution for Remote<T> {
 
     async fn execute(&self, intended: Intended<Outbound>) -> Self::Reply {
         let departure = intended.depart();
-        let Departure { dispatch, plan, body, noted, mut record, .. } = departure;
+        let Departure {
+            dispatch,
+            plan,
+            body,
+            noted,
+            mut record,
+            ..
+        } = departure;
         let mut last = nothing_to_call();
         // The next target is tried only where the one before has seen nothing.
         for target in plan.targets() {
@@ -106,17 +117,18 @@ impl<T: Transport> Remote<T> {
         body: &Outbound,
         record: &mut Record,
     ) -> Result<T::Exchange, TransportError> {
-        let provider = self
-            .directory
-            .get(&target.provider)
-            .ok_or_else(|| TransportError::Unreached(format!("no provider {:?}", target.provider)))?;
+        let provider = self.directory.get(&target.provider).ok_or_else(|| {
+            TransportError::Unreached(format!("no provider {:?}", target.provider))
+        })?;
         record.attempt(target.clone());
         let request = UpstreamRequest {
             headers: HeaderMap::new(),
             body: body.chat.rewrite(&rewrite(provider, target, body)),
             request_id: dispatch.request_id(),
         };
-        self.transport.open(dispatch, provider, request, self.first_byte).await
+        self.transport
+            .open(dispatch, provider, request, self.first_byte)
+            .await
     }
 }
 
@@ -164,5 +176,9 @@ fn failed<E>(record: Record, refusal: Refusal) -> Reply<E> {
 }
 
 fn nothing_to_call() -> Refusal {
-    Refusal::new(Gate::Execution, Code::LatticeInternal, "The plan names no target; report the request id.")
+    Refusal::new(
+        Gate::Execution,
+        Code::LatticeInternal,
+        "The plan names no target; report the request id.",
+    )
 }

@@ -28,11 +28,17 @@ impl FlatPrice {
     /// or above one USD a token.
     #[must_use]
     pub fn per_mtok(input_usd: f64, output_usd: f64) -> Option<Self> {
-        Some(Self { input: pico(input_usd)?, output: pico(output_usd)? })
+        Some(Self {
+            input: pico(input_usd)?,
+            output: pico(output_usd)?,
+        })
     }
 
     /// Free of charge, for models on one's own machines.
-    pub const FREE: Self = Self { input: 0, output: 0 };
+    pub const FREE: Self = Self {
+        input: 0,
+        output: 0,
+    };
 }
 
 impl Price for FlatPrice {
@@ -113,7 +119,10 @@ impl Price for CatalogPrice {
         }
         let rates = self.rates()?;
         // Some providers report the same tokens as read and as written.
-        let uncached = usage.input.saturating_sub(usage.cached_input).saturating_sub(usage.cache_write);
+        let uncached = usage
+            .input
+            .saturating_sub(usage.cached_input)
+            .saturating_sub(usage.cache_write);
         total([
             (uncached, rates.input),
             (usage.cached_input, rates.cached_input),
@@ -139,29 +148,54 @@ impl Rates {
         let rate = |usage: Usage| pico(ask(provider, model, &usage, at)? * 1000.0);
         let input = 1000;
         Some(Self {
-            input: rate(Usage { input, ..Usage::default() })?,
-            cached_input: rate(Usage { input, cached_input: input, ..Usage::default() })?,
-            cache_write: rate(Usage { input, cache_write: input, ..Usage::default() })?,
-            output: rate(Usage { output: 1000, ..Usage::default() })?,
+            input: rate(Usage {
+                input,
+                ..Usage::default()
+            })?,
+            cached_input: rate(Usage {
+                input,
+                cached_input: input,
+                ..Usage::default()
+            })?,
+            cache_write: rate(Usage {
+                input,
+                cache_write: input,
+                ..Usage::default()
+            })?,
+            output: rate(Usage {
+                output: 1000,
+                ..Usage::default()
+            })?,
         })
     }
 }
 
 fn ask(provider: &str, model: &str, usage: &Usage, at: time::OffsetDateTime) -> Option<f64> {
-    #[expect(clippy::cast_precision_loss, reason = "token counts stay far below 2^53")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "token counts stay far below 2^53"
+    )]
     let classes = [
         (UsageKey::INPUT_TOKENS, usage.input as f64),
         (UsageKey::CACHE_READ_TOKENS, usage.cached_input as f64),
         (UsageKey::CACHE_WRITE_TOKENS, usage.cache_write as f64),
         (UsageKey::OUTPUT_TOKENS, usage.output as f64),
     ];
-    let reported: Vec<_> = classes.into_iter().filter(|(_, tokens)| *tokens > 0.0).collect();
+    let reported: Vec<_> = classes
+        .into_iter()
+        .filter(|(_, tokens)| *tokens > 0.0)
+        .collect();
     let mut asked = genai_prices::Usage::new();
     for (class, tokens) in reported {
         asked.insert(class, tokens);
     }
-    let request = PriceRequest::new(model, &asked).with_provider_id(provider).with_timestamp(at);
-    Calculator::bundled().calculate(&request).ok().map(|price| price.total_price)
+    let request = PriceRequest::new(model, &asked)
+        .with_provider_id(provider)
+        .with_timestamp(at);
+    Calculator::bundled()
+        .calculate(&request)
+        .ok()
+        .map(|price| price.total_price)
 }
 
 /// The catalogue reckons in `f64`; what is left of that below a thousandth of a
@@ -173,13 +207,20 @@ fn settle_noise(usd: f64) -> f64 {
 /// USD per million tokens → pico-USD per token.
 fn pico(usd_per_mtok: f64) -> Option<u64> {
     let pico = (usd_per_mtok * 1e6).round();
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "range checked here")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "range checked here"
+    )]
     (0.0..=1e12).contains(&pico).then_some(pico as u64)
 }
 
 /// Rounded up once, to whole nano-USD.
 fn total<const N: usize>(classes: [(u64, u64); N]) -> Option<NanoUsd> {
-    let pico: u128 = classes.into_iter().map(|(tokens, rate)| u128::from(tokens) * u128::from(rate)).sum();
+    let pico: u128 = classes
+        .into_iter()
+        .map(|(tokens, rate)| u128::from(tokens) * u128::from(rate))
+        .sum();
     NanoUsd::new(u64::try_from(pico.div_ceil(1000)).ok()?)
 }
 
@@ -189,16 +230,27 @@ mod tests {
     use lattice_kernel::SystemClock;
 
     fn catalog(model: &str) -> CatalogPrice {
-        CatalogPrice::find(Some("openai"), "", model, Arc::new(SystemClock)).expect("in the catalogue")
+        CatalogPrice::find(Some("openai"), "", model, Arc::new(SystemClock))
+            .expect("in the catalogue")
     }
 
     #[test]
     fn a_flat_price_rounds_up_once() {
         let price = FlatPrice::per_mtok(0.15, 0.6).expect("valid");
-        let usage = Usage { input: 3, output: 5, ..Usage::default() };
+        let usage = Usage {
+            input: 3,
+            output: 5,
+            ..Usage::default()
+        };
         // 3 × 150,000 + 5 × 600,000 pico-USD.
         assert_eq!(price.cost(&usage), NanoUsd::new(3_450));
-        assert_eq!(price.cost(&Usage { input: 1, ..Usage::default() }), NanoUsd::new(150));
+        assert_eq!(
+            price.cost(&Usage {
+                input: 1,
+                ..Usage::default()
+            }),
+            NanoUsd::new(150)
+        );
         for wrong in [-1.0, f64::NAN, f64::INFINITY, 2e6] {
             assert!(FlatPrice::per_mtok(wrong, 1.0).is_none(), "{wrong}");
         }
@@ -206,33 +258,64 @@ mod tests {
 
     #[test]
     fn the_catalogue_knows_cached_input() {
-        let usage = Usage { input: 1000, cached_input: 400, output: 100, ..Usage::default() };
+        let usage = Usage {
+            input: 1000,
+            cached_input: 400,
+            output: 100,
+            ..Usage::default()
+        };
         // gpt-4.1: 2, 0.5 and 8 USD per million tokens.
-        assert_eq!(catalog("gpt-4.1").cost(&usage), NanoUsd::new(600 * 2000 + 400 * 500 + 100 * 8000));
+        assert_eq!(
+            catalog("gpt-4.1").cost(&usage),
+            NanoUsd::new(600 * 2000 + 400 * 500 + 100 * 8000)
+        );
     }
 
     #[test]
     fn both_ways_to_reckon_agree() {
         let price = catalog("gpt-4.1");
         for usage in [
-            Usage { input: 99_999, cached_input: 1, output: 77, ..Usage::default() },
-            Usage { input: 12_345, output: 6_789, ..Usage::default() },
+            Usage {
+                input: 99_999,
+                cached_input: 1,
+                output: 77,
+                ..Usage::default()
+            },
+            Usage {
+                input: 12_345,
+                output: 6_789,
+                ..Usage::default()
+            },
         ] {
-            let asked = ask(&price.provider, &price.model, &usage, SystemClock.now()).expect("known");
-            assert_eq!(price.cost(&usage), NanoUsd::from_usd_ceil(settle_noise(asked)));
+            let asked =
+                ask(&price.provider, &price.model, &usage, SystemClock.now()).expect("known");
+            assert_eq!(
+                price.cost(&usage),
+                NanoUsd::from_usd_ceil(settle_noise(asked))
+            );
         }
     }
 
     #[test]
     fn tokens_that_are_both_read_and_written_are_charged_as_both() {
-        let usage = Usage { input: 100, cached_input: 100, cache_write: 100, ..Usage::default() };
-        assert_eq!(catalog("gpt-4.1").cost(&usage), NanoUsd::new(100 * 500 + 100 * 2000));
+        let usage = Usage {
+            input: 100,
+            cached_input: 100,
+            cache_write: 100,
+            ..Usage::default()
+        };
+        assert_eq!(
+            catalog("gpt-4.1").cost(&usage),
+            NanoUsd::new(100 * 500 + 100 * 2000)
+        );
     }
 
     #[test]
     fn an_unknown_model_is_unpriced_not_free() {
         let clock = Arc::new(SystemClock);
-        assert!(CatalogPrice::find(Some("openai"), "", "no-such-model-xyz", clock.clone()).is_none());
+        assert!(
+            CatalogPrice::find(Some("openai"), "", "no-such-model-xyz", clock.clone()).is_none()
+        );
         assert!(CatalogPrice::find(None, "http://127.0.0.1:9/v1", "mock", clock).is_none());
     }
 }

@@ -59,8 +59,12 @@ pub struct Directory {
 impl Directory {
     /// A directory of these.
     pub fn new(providers: impl IntoIterator<Item = Provider>) -> Self {
-        let named = providers.into_iter().map(|provider| (provider.name.clone(), Arc::new(provider)));
-        Self { providers: named.collect() }
+        let named = providers
+            .into_iter()
+            .map(|provider| (provider.name.clone(), Arc::new(provider)));
+        Self {
+            providers: named.collect(),
+        }
     }
 
     /// The provider with this name.

@@ -23,7 +23,9 @@ pub(crate) fn fault_of(provider: &str, status: u16, headers: &HeaderMap) -> Faul
         401 | 403 => Refusal::new(
             Gate::Execution,
             Code::ProviderError,
-            format!("Provider {provider:?} refused the gateway's credential ({status}); whoever administers the gateway must mend its api_key."),
+            format!(
+                "Provider {provider:?} refused the gateway's credential ({status}); whoever administers the gateway must mend its api_key."
+            ),
         ),
         408 | 504 | 524 => Refusal::new(
             Gate::Execution,
@@ -34,7 +36,9 @@ pub(crate) fn fault_of(provider: &str, status: u16, headers: &HeaderMap) -> Faul
             let refusal = Refusal::new(
                 Gate::Execution,
                 Code::ProviderOverloaded,
-                format!("Provider {provider:?} is overloaded or limits its rate ({status}); try again later."),
+                format!(
+                    "Provider {provider:?} is overloaded or limits its rate ({status}); try again later."
+                ),
             );
             match retry_after(headers) {
                 Some(after) => refusal.retry_after(after),
@@ -52,7 +56,13 @@ pub(crate) fn fault_of(provider: &str, status: u16, headers: &HeaderMap) -> Faul
 }
 
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let seconds: u64 = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    let seconds: u64 = headers
+        .get(RETRY_AFTER)?
+        .to_str()
+        .ok()?
+        .trim()
+        .parse()
+        .ok()?;
     Some(Duration::from_secs(seconds.min(86_400)))
 }
 
@@ -64,7 +74,11 @@ impl TransportError {
             Self::TimedOut(_) => (Code::ProviderTimeout, "did not answer in time"),
             Self::Broken(_) => (Code::ProviderError, "broke the connection"),
         };
-        Refusal::new(Gate::Execution, code, format!("Provider {provider:?} {what}; try again."))
-            .because(self.to_string())
+        Refusal::new(
+            Gate::Execution,
+            code,
+            format!("Provider {provider:?} {what}; try again."),
+        )
+        .because(self.to_string())
     }
 }

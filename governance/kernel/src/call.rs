@@ -4,8 +4,8 @@ use std::future::Future;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use crate::draft::Draft;
 use crate::money::Price;
-use crate::pipeline::Draft;
 use crate::principal::Principal;
 use crate::refusal::Refusal;
 use crate::secret::Secret;

@@ -8,9 +8,9 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::call::{Ask, Head, Plan, Target};
+use crate::draft::Draft;
 use crate::money::NanoUsd;
 use crate::outcome::Outcome;
-use crate::pipeline::Draft;
 use crate::principal::Principal;
 use crate::proof::Intended;
 use crate::refusal::{Code, Gate, Refusal};

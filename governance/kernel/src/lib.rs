@@ -13,6 +13,7 @@
 
 pub mod call;
 pub mod clock;
+pub mod draft;
 pub mod gates;
 pub mod money;
 pub mod outcome;
@@ -25,10 +26,10 @@ pub mod secret;
 
 pub use call::{Action, Arrival, Ask, Call, Dialect, Head, Plan, Target};
 pub use clock::{Clock, SystemClock};
+pub use draft::Draft;
 pub use gates::Gates;
 pub use money::{NanoUsd, Price, Usage};
 pub use outcome::{Ending, Outcome};
-pub use pipeline::Draft;
 pub use principal::Principal;
 pub use proof::{Dispatch, Intended};
 pub use record::Record;

@@ -4,17 +4,13 @@
 //! Every governed action goes through [`govern`]. The proofs in [`crate::proof`]
 //! are made here and nowhere else.
 
-use std::time::Instant;
-
-use time::OffsetDateTime;
-use uuid::Uuid;
-
-use crate::call::{Arrival, Ask, Call, Dialect, Head, Plan};
+use crate::call::{Arrival, Ask, Call, Head, Plan};
+use crate::draft::Draft;
 use crate::gates::{
     Audit, Authorization, Constraints, Execution, Gates, Identity, IntentFacts, RefusalFacts,
 };
 use crate::proof::{Authorized, Constrained, Identified, Intended};
-use crate::refusal::{Code, Gate, Refusal};
+use crate::refusal::{Gate, Refusal};
 
 /// Walks one action through the five gates.
 ///
@@ -83,9 +79,7 @@ where
 {
     match identify(gates, draft, head).await {
         Ok(who) => Ok(offered
-            .filter(|(model, plan)| {
-                is_listed(&gates.authorization, draft, &who, model, plan)
-            })
+            .filter(|(model, plan)| is_listed(&gates.authorization, draft, &who, model, plan))
             .map(|(model, _)| model)
             .collect()),
         Err(refusal) => Err(refused(gates, draft, refusal)),
@@ -113,7 +107,9 @@ fn authorize<I, Z: Authorization, C, A, X>(
     let mut denied = None;
     let mut verdict = None;
     let plan = plan.filter(|target| {
-        let decided = gates.authorization.decide(draft.at, &who.principal, &ask, target);
+        let decided = gates
+            .authorization
+            .decide(draft.at, &who.principal, &ask, target);
         let allowed = decided.decision.allows();
         if allowed {
             verdict.get_or_insert(decided);
@@ -133,8 +129,13 @@ fn authorize<I, Z: Authorization, C, A, X>(
         // A model that this caller never sees is unknown to it, whatever the
         // reason: the answer must not tell that it exists.
         (None, denied) => {
-            let listed =
-                is_listed(&gates.authorization, draft, &who, &ask.model, &plan.offered());
+            let listed = is_listed(
+                &gates.authorization,
+                draft,
+                &who,
+                &ask.model,
+                &plan.offered(),
+            );
             Err(denied.filter(|_| listed).map_or_else(
                 || Refusal::unknown_model(&ask.model).at(Gate::Authorization),
                 |decided| decided.decision.refusal(),
@@ -223,75 +224,5 @@ fn refused<I, Z, C, A: Audit, X>(
     match gates.audit.refuse(&facts) {
         Ok(()) => refusal,
         Err(unrecorded) => unrecorded,
-    }
-}
-
-/// What is known of a request before it may be recorded: in memory only, so
-/// that a stranger cannot fill the journal.
-#[derive(Debug)]
-pub struct Draft {
-    /// Minted here (UUID v7), never taken from the caller.
-    pub request_id: Uuid,
-    /// Wall-clock time of arrival; every window and record uses this one.
-    pub at: OffsetDateTime,
-    /// Monotonic time of arrival.
-    pub started: Instant,
-    /// The dialect of the route.
-    pub dialect: Dialect,
-    /// Known once gate 1 has passed.
-    pub principal: Option<std::sync::Arc<crate::Principal>>,
-    /// The model asked for, once the body was read; at most 256 bytes of it.
-    pub model: Option<Box<str>>,
-    laps: [Option<Instant>; Gate::COUNT],
-}
-
-impl Draft {
-    /// A draft of a request that arrived at `at` (wall) and `started` (monotonic).
-    #[must_use]
-    pub fn new(dialect: Dialect, at: OffsetDateTime, started: Instant) -> Self {
-        Self {
-            request_id: Uuid::now_v7(),
-            at,
-            started,
-            dialect,
-            principal: None,
-            model: None,
-            laps: [None; Gate::COUNT],
-        }
-    }
-
-    /// Notes the model that the caller names, cut to a length that is safe to keep.
-    pub fn asks_for(&mut self, model: &str) {
-        let mut end = model.len().min(256);
-        while !model.is_char_boundary(end) {
-            end -= 1;
-        }
-        self.model = model.get(..end).map(Into::into);
-    }
-
-    fn pass(&mut self, gate: Gate) {
-        self.laps[gate as usize] = Some(Instant::now());
-    }
-
-    /// The time that each passed gate took, in the order of the walk.
-    pub fn laps(&self) -> impl Iterator<Item = (Gate, std::time::Duration)> + '_ {
-        let mut from = self.started;
-        Gate::WALK.into_iter().filter_map(move |gate| {
-            let passed = self.laps[gate as usize]?;
-            let took = passed.saturating_duration_since(from);
-            from = passed;
-            Some((gate, took))
-        })
-    }
-
-    /// The refusal that stands for "the pipeline itself is at fault".
-    #[must_use]
-    pub fn internal(detail: impl Into<String>) -> Refusal {
-        Refusal::new(
-            Gate::Intake,
-            Code::LatticeInternal,
-            "The gateway failed; try again, and report the request id if it persists.",
-        )
-        .because(detail)
     }
 }

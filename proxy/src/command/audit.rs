@@ -27,12 +27,18 @@ struct Verified {
 /// Runs one of them.
 pub fn run(config: Option<PathBuf>, command: AuditCommand) -> Done {
     match command {
-        AuditCommand::Verify { file: Some(file), listing } => {
+        AuditCommand::Verify {
+            file: Some(file),
+            listing,
+        } => {
             let open = File::open(&file).map_err(|error| unreadable(&file, &error))?;
             let report = verify_export(BufReader::new(open), Verifier::new())?;
             conclude(&report, listing.json)
         }
-        AuditCommand::Verify { file: None, listing } => with_state(config, |_, state| async move {
+        AuditCommand::Verify {
+            file: None,
+            listing,
+        } => with_state(config, |_, state| async move {
             let done = match verify(&state.store).await {
                 Ok(report) => conclude(&report, listing.json),
                 Err(error) => Err(error),
@@ -57,13 +63,22 @@ fn conclude(report: &Report, json: bool) -> Done {
     } else {
         println!("{report}");
     }
-    Ok(if report.is_sound() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if report.is_sound() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 async fn verify(store: &Store) -> Result<Report, CommandError> {
     let mut verifier = Verifier::new();
     each_leaf(store, |chain, leaf| {
-        verifier.leaf(chain, leaf.seq.unsigned_abs(), leaf.leaf.as_bytes(), &LeafHash(leaf.hash));
+        verifier.leaf(
+            chain,
+            leaf.seq.unsigned_abs(),
+            leaf.leaf.as_bytes(),
+            &LeafHash(leaf.hash),
+        );
         Ok(())
     })
     .await?
@@ -78,7 +93,13 @@ async fn export(store: &Store, output: Option<&Path>) -> Done {
         None => Box::new(std::io::stdout()),
     });
     each_leaf(store, |chain, leaf| {
-        write_line(&mut out, chain, leaf.seq.unsigned_abs(), &LeafHash(leaf.hash), leaf.leaf.as_bytes())
+        write_line(
+            &mut out,
+            chain,
+            leaf.seq.unsigned_abs(),
+            &LeafHash(leaf.hash),
+            leaf.leaf.as_bytes(),
+        )
     })
     .await?;
     out.flush()?;
@@ -94,12 +115,20 @@ async fn each_leaf(
     let mut heads = Vec::new();
     for chain in store.chains().await? {
         let id = chain.chain.id;
-        let Some(Head { seq: last, hash }) = chain.head else { continue };
-        heads.push(ChainHead { chain: id, seq: last.unsigned_abs(), hash: LeafHash(hash) });
+        let Some(Head { seq: last, hash }) = chain.head else {
+            continue;
+        };
+        heads.push(ChainHead {
+            chain: id,
+            seq: last.unsigned_abs(),
+            hash: LeafHash(hash),
+        });
         let mut from = 0;
         while from <= last {
             let page = store.leaves(id, from, PAGE).await?;
-            let Some(end) = page.last().map(|leaf| leaf.seq) else { break };
+            let Some(end) = page.last().map(|leaf| leaf.seq) else {
+                break;
+            };
             for leaf in page.iter().filter(|leaf| leaf.seq <= last) {
                 take(id, leaf)?;
             }

@@ -10,10 +10,10 @@ use lattice_store::{Amounts, SpendRow};
 use serde::Serialize;
 use uuid::Uuid;
 
+use crate::books;
 use crate::cli::BudgetCommand;
 use crate::command::{CommandError, Done, table, with_state};
 use crate::config::Config;
-use crate::books;
 use crate::state::State;
 
 #[derive(Serialize)]
@@ -39,18 +39,30 @@ async fn list(config: &Config, state: &State, json: bool) -> Done {
     let budgets = books::budgets(&config.budgets, &state.store).await?;
     let names = books::names(&state.store).await?;
     let spend = state.store.spend_since(SystemClock.now(), None).await?;
-    let rows: Vec<Row> = budgets.iter().map(|budget| row(budget, &names, &spend)).collect::<Result<_, _>>()?;
-    table::print(json, &rows, ["SCOPE", "WINDOW", "LIMIT", "SPENT", "RESERVED", "MODE"], |row| {
-        let scope: Vec<String> = row.scope.iter().map(|(kind, name)| format!("{kind} {name}")).collect();
-        [
-            scope.join(" "),
-            row.window.into(),
-            row.limit_usd.to_string(),
-            row.spent_usd.to_string(),
-            row.reserved_usd.to_string(),
-            row.mode.into(),
-        ]
-    })?;
+    let rows: Vec<Row> = budgets
+        .iter()
+        .map(|budget| row(budget, &names, &spend))
+        .collect::<Result<_, _>>()?;
+    table::print(
+        json,
+        &rows,
+        ["SCOPE", "WINDOW", "LIMIT", "SPENT", "RESERVED", "MODE"],
+        |row| {
+            let scope: Vec<String> = row
+                .scope
+                .iter()
+                .map(|(kind, name)| format!("{kind} {name}"))
+                .collect();
+            [
+                scope.join(" "),
+                row.window.into(),
+                row.limit_usd.to_string(),
+                row.spent_usd.to_string(),
+                row.reserved_usd.to_string(),
+                row.mode.into(),
+            ]
+        },
+    )?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -61,7 +73,9 @@ fn row(
 ) -> Result<Row, CommandError> {
     let id = names.get(&(budget.kind, budget.name.clone()));
     let found = id.and_then(|id| {
-        spend.iter().find(|row| row.scope_id == *id && row.scope_kind == budget.kind.as_str())
+        spend
+            .iter()
+            .find(|row| row.scope_id == *id && row.scope_kind == budget.kind.as_str())
     });
     let amounts = found.map_or(Amounts::default(), |row| match budget.window {
         Window::Hour => row.hour,
@@ -85,5 +99,8 @@ fn nano(amount: i64) -> NanoUsd {
 
 /// The exact decimal, not the nearest floating-point number.
 fn usd(amount: NanoUsd) -> Result<serde_json::Number, CommandError> {
-    amount.to_string().parse().map_err(|_| CommandError::Failed(format!("{amount} is not a JSON number")))
+    amount
+        .to_string()
+        .parse()
+        .map_err(|_| CommandError::Failed(format!("{amount} is not a JSON number")))
 }

@@ -29,11 +29,21 @@ pub fn run(config: Option<PathBuf>, command: ConfigCommand) -> Done {
 }
 
 fn init(output: &Path) -> Done {
-    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).open(output).map_err(|error| {
-        CommandError::Failed(format!("{}: {error}; an existing file is left alone", output.display()))
-    })?;
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(output)
+        .map_err(|error| {
+            CommandError::Failed(format!(
+                "{}: {error}; an existing file is left alone",
+                output.display()
+            ))
+        })?;
     file.write_all(FIRST.as_bytes())?;
-    println!("{} written; `lattice config check` reads it, `lattice server` runs it", output.display());
+    println!(
+        "{} written; `lattice config check` reads it, `lattice server` runs it",
+        output.display()
+    );
     Ok(ExitCode::SUCCESS)
 }
 
@@ -53,15 +63,35 @@ fn check(named: Option<PathBuf>) -> Done {
     };
     let source = source.map_or_else(|| "environment".into(), |path| path.display().to_string());
     println!("{source}: sound");
-    println!("  providers  {}", config.providers.iter().map(|provider| &*provider.name).collect::<Vec<_>>().join(", "));
+    println!(
+        "  providers  {}",
+        config
+            .providers
+            .iter()
+            .map(|provider| &*provider.name)
+            .collect::<Vec<_>>()
+            .join(", ")
+    );
     for (name, plan) in Catalog::new(&config).models() {
         let targets = plan.targets().iter().map(|target| {
-            let price = target.price.as_ref().map_or("unpriced", |price| price.source());
+            let price = target
+                .price
+                .as_ref()
+                .map_or("unpriced", |price| price.source());
             format!("{}/{} ({price})", target.provider, target.model)
         });
-        println!("  model      {name} -> {}", targets.collect::<Vec<_>>().join(", "));
+        println!(
+            "  model      {name} -> {}",
+            targets.collect::<Vec<_>>().join(", ")
+        );
     }
-    println!("  policy     {} ({})", config.policy_dir.map_or_else(|| "shipped".into(), |dir| dir.display().to_string()), policy.revision());
+    println!(
+        "  policy     {} ({})",
+        config
+            .policy_dir
+            .map_or_else(|| "shipped".into(), |dir| dir.display().to_string()),
+        policy.revision()
+    );
     println!("  budgets    {}", config.budgets.len());
     Ok(ExitCode::SUCCESS)
 }

@@ -50,12 +50,22 @@ async fn act(config: &Config, state: &State, command: KeyCommand) -> Done {
         KeyCommand::Create(new) => create(config, state, new).await?,
         KeyCommand::List(listing) => list(state, &listing).await?,
         KeyCommand::Revoke { key } => {
-            let revoked = state.store.revoke_key(&key, SystemClock.now()).await?.ok_or_else(|| no_key(&key))?;
-            println!("key {} revoked; running gateways refuse it within two seconds", revoked.name);
+            let revoked = state
+                .store
+                .revoke_key(&key, SystemClock.now())
+                .await?
+                .ok_or_else(|| no_key(&key))?;
+            println!(
+                "key {} revoked; running gateways refuse it within two seconds",
+                revoked.name
+            );
         }
         KeyCommand::Rotate { key, listing } => {
             let secret = LatticeKey::generate(&mut rand::rng());
-            let rotated = state.store.rotate_key(&key, &state.pepper.mac(&secret)).await?;
+            let rotated = state
+                .store
+                .rotate_key(&key, &state.pepper.mac(&secret))
+                .await?;
             show(&listing, rotated.ok_or_else(|| no_key(&key))?, &secret)?;
         }
     }
@@ -65,8 +75,15 @@ async fn act(config: &Config, state: &State, command: KeyCommand) -> Done {
 async fn create(config: &Config, state: &State, new: cli::NewKey) -> Result<(), CommandError> {
     check_name(&new.name)?;
     let now = SystemClock.now();
-    let expires_at = new.expires.as_deref().map(|span| expiry(now, span)).transpose()?;
-    let budget = new.budget_usd.map(|usd| budget(config, &new, usd)).transpose()?;
+    let expires_at = new
+        .expires
+        .as_deref()
+        .map(|span| expiry(now, span))
+        .transpose()?;
+    let budget = new
+        .budget_usd
+        .map(|usd| budget(config, &new, usd))
+        .transpose()?;
     let secret = LatticeKey::generate(&mut rand::rng());
     let row = state
         .store
@@ -87,12 +104,17 @@ async fn create(config: &Config, state: &State, new: cli::NewKey) -> Result<(), 
 
 fn budget(config: &Config, new: &cli::NewKey, usd: f64) -> Result<BudgetRow, CommandError> {
     let window = Window::parse(&new.window).ok_or_else(|| {
-        CommandError::Usage(format!("--window {:?} is not one of hour, day, month, total", new.window))
+        CommandError::Usage(format!(
+            "--window {:?} is not one of hour, day, month, total",
+            new.window
+        ))
     })?;
     let limit = NanoUsd::from_usd_ceil(usd)
         .ok_or_else(|| CommandError::Usage("--budget-usd is a number of USD, 0 or more".into()))?;
     let declared = config.budgets.iter().any(|budget| {
-        budget.kind == lattice_limits::ScopeKind::Key && *budget.name == *new.name && budget.window == window
+        budget.kind == lattice_limits::ScopeKind::Key
+            && *budget.name == *new.name
+            && budget.window == window
     });
     if declared {
         return Err(CommandError::Usage(format!(
@@ -111,22 +133,51 @@ fn budget(config: &Config, new: &cli::NewKey, usd: f64) -> Result<BudgetRow, Com
 }
 
 fn show(listing: &Listing, row: KeyRow, secret: &LatticeKey) -> std::io::Result<()> {
-    let issued = Issued { name: row.name, key: secret.text().expose().to_owned(), id: row.id };
+    let issued = Issued {
+        name: row.name,
+        key: secret.text().expose().to_owned(),
+        id: row.id,
+    };
     if listing.json {
         return table::print_json(&issued);
     }
-    println!("key {} ({}), shown this once:\n{}", issued.name, issued.id, issued.key);
+    println!(
+        "key {} ({}), shown this once:\n{}",
+        issued.name, issued.id, issued.key
+    );
     Ok(())
 }
 
 async fn list(state: &State, listing: &Listing) -> Result<(), CommandError> {
     let now = SystemClock.now();
-    let keys: Vec<Key> = state.store.keys().await?.into_iter().map(|row| Key::of(row, now)).collect();
-    table::print(listing.json, &keys, ["NAME", "TEAM", "MODELS", "STATE", "EXPIRES", "ID"], |key| {
-        let or = |value: &Option<String>, none: &str| value.clone().unwrap_or_else(|| none.into());
-        let models = key.models.as_ref().map_or_else(|| "all".into(), |models| models.join(","));
-        [key.name.clone(), or(&key.team, "-"), models, key.state.into(), or(&key.expires_at, "never"), key.id.to_string()]
-    })?;
+    let keys: Vec<Key> = state
+        .store
+        .keys()
+        .await?
+        .into_iter()
+        .map(|row| Key::of(row, now))
+        .collect();
+    table::print(
+        listing.json,
+        &keys,
+        ["NAME", "TEAM", "MODELS", "STATE", "EXPIRES", "ID"],
+        |key| {
+            let or =
+                |value: &Option<String>, none: &str| value.clone().unwrap_or_else(|| none.into());
+            let models = key
+                .models
+                .as_ref()
+                .map_or_else(|| "all".into(), |models| models.join(","));
+            [
+                key.name.clone(),
+                or(&key.team, "-"),
+                models,
+                key.state.into(),
+                or(&key.expires_at, "never"),
+                key.id.to_string(),
+            ]
+        },
+    )?;
     Ok(())
 }
 
@@ -151,7 +202,11 @@ impl Key {
 
 /// A name that fits in listings, headers and labels.
 pub fn check_name(name: &str) -> Result<(), CommandError> {
-    if name.is_empty() || name.chars().count() > 100 || name.chars().any(char::is_control) || name.trim() != name {
+    if name.is_empty()
+        || name.chars().count() > 100
+        || name.chars().any(char::is_control)
+        || name.trim() != name
+    {
         return Err(CommandError::Usage(
             "a name has 1 to 100 printable characters and no space at either end".into(),
         ));
@@ -160,21 +215,33 @@ pub fn check_name(name: &str) -> Result<(), CommandError> {
 }
 
 fn expiry(now: OffsetDateTime, span: &str) -> Result<OffsetDateTime, CommandError> {
-    let wrong = || CommandError::Usage(format!("--expires {span:?} is not a span; write for instance 12h, 90d or 52w"));
+    let wrong = || {
+        CommandError::Usage(format!(
+            "--expires {span:?} is not a span; write for instance 12h, 90d or 52w"
+        ))
+    };
     let unit = span.chars().last().ok_or_else(wrong)?;
-    let count: i64 = span.strip_suffix(unit).and_then(|count| count.parse().ok()).ok_or_else(wrong)?;
+    let count: i64 = span
+        .strip_suffix(unit)
+        .and_then(|count| count.parse().ok())
+        .ok_or_else(wrong)?;
     let hours = match unit {
         'h' => 1,
         'd' => 24,
         'w' => 24 * 7,
         _ => return Err(wrong()),
     };
-    let hours = count.checked_mul(hours).filter(|hours| (1..=24 * 36_525).contains(hours)).ok_or_else(wrong)?;
+    let hours = count
+        .checked_mul(hours)
+        .filter(|hours| (1..=24 * 36_525).contains(hours))
+        .ok_or_else(wrong)?;
     now.checked_add(Duration::hours(hours)).ok_or_else(wrong)
 }
 
 fn no_key(key: &str) -> CommandError {
-    CommandError::Usage(format!("there is no live key {key:?}; `lattice key list` shows them"))
+    CommandError::Usage(format!(
+        "there is no live key {key:?}; `lattice key list` shows them"
+    ))
 }
 
 #[cfg(test)]
@@ -185,7 +252,10 @@ mod tests {
     #[test]
     fn spans_are_read_and_nonsense_is_refused() {
         let now = datetime!(2026-11-23 0:00 UTC);
-        assert_eq!(expiry(now, "12h").ok(), Some(datetime!(2026-11-23 12:00 UTC)));
+        assert_eq!(
+            expiry(now, "12h").ok(),
+            Some(datetime!(2026-11-23 12:00 UTC))
+        );
         assert_eq!(expiry(now, "2w").ok(), Some(datetime!(2026-12-07 0:00 UTC)));
         for wrong in ["", "d", "-1d", "0h", "1", "1y", "99999999999999w", "1é"] {
             assert!(expiry(now, wrong).is_err(), "{wrong}");

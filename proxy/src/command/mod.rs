@@ -57,7 +57,10 @@ where
     F: Future<Output = (State, Done)>,
 {
     let config = load(config)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()?;
     runtime.block_on(async {
         let state = State::open(&config).await?;
         let (state, done) = work(config, state).await;

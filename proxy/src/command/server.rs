@@ -9,12 +9,12 @@ use std::time::Duration;
 use lattice_audit::{Journal, Mode, OnFull, Options, Recovered};
 use lattice_identity::ApiKeys;
 use lattice_kernel::{Clock as _, Gates, SystemClock};
-use lattice_limits::Ledger;
 use lattice_policy::Policy;
 use lattice_providers::{Directory, Remote};
 use tokio::sync::watch;
 
 use crate::activity::Activity;
+use crate::books::Books;
 use crate::catalog::Catalog;
 use crate::command::config::policy_set;
 use crate::command::{CommandError, Done};
@@ -25,10 +25,12 @@ use crate::gates::constraints::Budgets;
 use crate::gateway::Gateway;
 use crate::metrics::Metrics;
 use crate::state::{self, State};
-use crate::{background, books, listen};
+use crate::{background, listen};
 
 /// How long a provider may think before its head.
 const FIRST_BYTE: Duration = Duration::from_secs(300);
+/// How long streams that are cut may take to let go.
+const CUT: Duration = Duration::from_secs(5);
 /// How long the last records may take to reach the store. What does not reach
 /// it in time is in the journal, and is shipped at the next start.
 const LAST_SHIPMENT: Duration = Duration::from_secs(10);
@@ -37,13 +39,17 @@ const LAST_SHIPMENT: Duration = Duration::from_secs(10);
 pub fn run(config: Option<PathBuf>) -> Done {
     tracing_subscriber::fmt()
         .with_env_filter(
-            tracing_subscriber::EnvFilter::try_from_default_env()
-                .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info,pingora=error,pingora_core=error")),
+            tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| {
+                tracing_subscriber::EnvFilter::new("info,pingora=error,pingora_core=error")
+            }),
         )
         .with_writer(std::io::stderr)
         .init();
     let config = load(config)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("lattice").build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_name("lattice")
+        .build()?;
     let served = runtime.block_on(serve(config));
     runtime.shutdown_timeout(Duration::from_secs(2));
     served
@@ -55,15 +61,28 @@ async fn serve(config: Config) -> Done {
     let (journal, recovered) = open_journal(&config)?;
     let (gateway, managed) = assemble(&config, state, &journal, &recovered).await?;
     let (stop, stopping) = watch::channel(false);
-    let mut background = background::start(&gateway, config.budgets.clone(), managed.as_ref());
+    let mut background = background::start(&gateway, managed.as_ref());
     let serving = listen::serve(listeners, addresses, &gateway, &stopping)?;
     listen::announce(addresses, &gateway);
     let signal = told_to_stop().await;
-    tracing::info!(signal, running = gateway.activity.running(), "stopping: no new connections, running streams may end");
+    tracing::info!(
+        signal,
+        running = gateway.activity.running(),
+        "stopping: no new connections, running streams may end"
+    );
     stop.send_replace(true);
     gateway.begin_stop();
-    if tokio::time::timeout(config.drain, gateway.activity.idle()).await.is_err() {
-        tracing::warn!(running = gateway.activity.running(), "drain time is over; the rest is cut");
+    if tokio::time::timeout(config.drain, gateway.activity.idle())
+        .await
+        .is_err()
+    {
+        tracing::warn!(
+            running = gateway.activity.running(),
+            "drain time is over; the rest is cut"
+        );
+        gateway.cut.send_replace(true);
+        // Each drops its record, which closes it; nothing of that waits.
+        drop(tokio::time::timeout(CUT, gateway.activity.idle()).await);
     }
     background.stop_periodic().await;
     gateway.gates.audit.write_rest(SystemClock.now());
@@ -82,21 +101,27 @@ async fn assemble(
     journal: &Journal,
     recovered: &Recovered,
 ) -> Result<(Arc<Gateway>, Option<Arc<lattice_store::managed::Managed>>), CommandError> {
-    let State { store, managed, pepper } = state;
+    let State {
+        store,
+        managed,
+        pepper,
+    } = state;
     settle_the_past(journal, recovered, &store).await?;
-    let ledger = Ledger::default();
-    books::restore(&ledger, &store).await?;
-    ledger.set_budgets(books::budgets(&config.budgets, &store).await?);
+    let books = Arc::new(Books::open(store.clone(), config.budgets.clone()).await?);
     let identity = ApiKeys::new(store.clone(), pepper, SystemClock);
-    identity.poll().await.map_err(|error| CommandError::Failed(error.to_string()))?;
+    identity
+        .poll()
+        .await
+        .map_err(|error| CommandError::Failed(error.to_string()))?;
     let catalog = Catalog::new(config);
-    let metrics = Metrics::install(&catalog).map_err(|error| CommandError::Failed(error.to_string()))?;
+    let metrics =
+        Metrics::install(&catalog).map_err(|error| CommandError::Failed(error.to_string()))?;
     let providers = Directory::new(config.providers.clone());
     let gateway = Gateway {
         gates: Gates {
             identity,
             authorization: Policy::new(policy_set(config)?),
-            constraints: Budgets::new(ledger.clone()),
+            constraints: Budgets::new(books.clone()),
             audit: AuditTrail::new(journal.clone()),
             execution: Remote::new(Upstreams::new(), providers, FIRST_BYTE),
         },
@@ -106,11 +131,16 @@ async fn assemble(
         max_body: config.max_body,
         started_at: SystemClock.now(),
         clock: SystemClock,
-        ledger,
+        books,
         journal: journal.clone(),
         store,
         stopping: AtomicBool::new(false),
-        providers: config.providers.iter().map(|provider| provider.name.to_string()).collect(),
+        cut: watch::Sender::new(false),
+        providers: config
+            .providers
+            .iter()
+            .map(|provider| provider.name.to_string())
+            .collect(),
     };
     Ok((Arc::new(gateway), managed.map(Arc::new)))
 }
@@ -126,12 +156,21 @@ async fn settle_the_past(
         tracing::warn!(file = %file.display(), bytes, "a record that was never acknowledged was cut off the journal's end");
     }
     if !recovered.open_intents.is_empty() {
-        tracing::warn!(count = recovered.open_intents.len(), "requests that a crash interrupted are settled in full, as estimates");
+        tracing::warn!(
+            count = recovered.open_intents.len(),
+            "requests that a crash interrupted are settled in full, as estimates"
+        );
     }
     let now = timestamp(SystemClock.now());
-    let settled: Vec<_> = recovered.open_intents.iter().map(|open| journal.settle(open, now)).collect();
+    let settled: Vec<_> = recovered
+        .open_intents
+        .iter()
+        .map(|open| journal.settle(open, now))
+        .collect();
     for receipt in settled {
-        receipt.await.map_err(|error| CommandError::Failed(error.to_string()))?;
+        receipt
+            .await
+            .map_err(|error| CommandError::Failed(error.to_string()))?;
     }
     journal
         .ship(store.clone(), journal.flushed())
@@ -144,8 +183,16 @@ fn open_journal(config: &Config) -> Result<(Journal, Recovered), CommandError> {
     std::fs::create_dir_all(&dir)?;
     let node = node_name(&config.data_dir)?;
     let mut options = Options::new(node, Arc::new(|| timestamp(SystemClock.now())));
-    options.mode = if config.audit.strict { Mode::Strict } else { Mode::Buffered };
-    options.on_full = if config.audit.refuse_on_full { OnFull::Refuse } else { OnFull::Gap };
+    options.mode = if config.audit.strict {
+        Mode::Strict
+    } else {
+        Mode::Buffered
+    };
+    options.on_full = if config.audit.refuse_on_full {
+        OnFull::Refuse
+    } else {
+        OnFull::Gap
+    };
     options.max_bytes = config.audit.max_pending;
     Journal::open(&dir, options).map_err(|error| CommandError::Failed(error.to_string()))
 }
@@ -155,7 +202,10 @@ fn node_name(data_dir: &std::path::Path) -> Result<String, CommandError> {
     let path = data_dir.join("node");
     match std::fs::read_to_string(&path) {
         Ok(name) if !name.trim().is_empty() => Ok(name.trim().to_owned()),
-        Ok(_) => Err(CommandError::Failed(format!("{} is empty; delete it", path.display()))),
+        Ok(_) => Err(CommandError::Failed(format!(
+            "{} is empty; delete it",
+            path.display()
+        ))),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             let name = uuid::Uuid::now_v7().to_string();
             std::fs::write(&path, &name)?;
@@ -172,8 +222,14 @@ async fn finish_journal(journal: &Journal, background: &mut background::Backgrou
     if let Ok(Err(error)) = stopped {
         tracing::error!(%error, "the journal did not stop in order");
     }
-    if tokio::time::timeout(LAST_SHIPMENT, background.shipped()).await.is_err() {
-        tracing::warn!(pending = journal.pending(), "records wait in the journal for the next start");
+    if tokio::time::timeout(LAST_SHIPMENT, background.shipped())
+        .await
+        .is_err()
+    {
+        tracing::warn!(
+            pending = journal.pending(),
+            "records wait in the journal for the next start"
+        );
     }
 }
 

@@ -16,11 +16,22 @@ pub fn print<T: Serialize, const N: usize>(
         serde_json::to_writer_pretty(&mut out, rows)?;
         return writeln!(out);
     }
-    let cells: Vec<[String; N]> = std::iter::once(heads.map(str::to_owned)).chain(rows.iter().map(columns)).collect();
-    let widths: [usize; N] =
-        std::array::from_fn(|column| cells.iter().map(|row| row[column].chars().count()).max().unwrap_or(0));
+    let cells: Vec<[String; N]> = std::iter::once(heads.map(str::to_owned))
+        .chain(rows.iter().map(columns))
+        .collect();
+    let widths: [usize; N] = std::array::from_fn(|column| {
+        cells
+            .iter()
+            .map(|row| row[column].chars().count())
+            .max()
+            .unwrap_or(0)
+    });
     for row in &cells {
-        let padded: Vec<String> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        let padded: Vec<String> = row
+            .iter()
+            .zip(widths)
+            .map(|(cell, width)| format!("{cell:width$}"))
+            .collect();
         writeln!(out, "{}", padded.join("  ").trim_end())?;
     }
     Ok(())

@@ -22,7 +22,11 @@ struct Team {
 
 impl From<TeamRow> for Team {
     fn from(row: TeamRow) -> Self {
-        Self { name: row.name, id: row.id, models: row.models }
+        Self {
+            name: row.name,
+            id: row.id,
+            models: row.models,
+        }
     }
 }
 
@@ -36,9 +40,18 @@ pub fn run(config: Option<PathBuf>, command: TeamCommand) -> Done {
 
 async fn act(state: &State, command: TeamCommand) -> Done {
     match command {
-        TeamCommand::Create { name, models, listing } => {
+        TeamCommand::Create {
+            name,
+            models,
+            listing,
+        } => {
             check_name(&name)?;
-            let row = TeamRow { id: Uuid::now_v7(), name, models, created_at: SystemClock.now() };
+            let row = TeamRow {
+                id: Uuid::now_v7(),
+                name,
+                models,
+                created_at: SystemClock.now(),
+            };
             state.store.create_team(&row).await?;
             let team = Team::from(row);
             if listing.json {
@@ -48,15 +61,26 @@ async fn act(state: &State, command: TeamCommand) -> Done {
             }
         }
         TeamCommand::List(listing) => {
-            let teams: Vec<Team> = state.store.teams().await?.into_iter().map(Team::from).collect();
+            let teams: Vec<Team> = state
+                .store
+                .teams()
+                .await?
+                .into_iter()
+                .map(Team::from)
+                .collect();
             table::print(listing.json, &teams, ["NAME", "MODELS", "ID"], |team| {
-                let models = team.models.as_ref().map_or_else(|| "all".into(), |models| models.join(","));
+                let models = team
+                    .models
+                    .as_ref()
+                    .map_or_else(|| "all".into(), |models| models.join(","));
                 [team.name.clone(), models, team.id.to_string()]
             })?;
         }
         TeamCommand::Delete { name } => {
             if !state.store.delete_team(&name).await? {
-                return Err(CommandError::Usage(format!("there is no team {name:?}; `lattice team list` shows them")));
+                return Err(CommandError::Usage(format!(
+                    "there is no team {name:?}; `lattice team list` shows them"
+                )));
             }
             println!("team {name} deleted");
         }

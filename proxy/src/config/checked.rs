@@ -123,18 +123,31 @@ impl Config {
     pub fn check(raw: Raw, base: &Path) -> Result<Self, ConfigError> {
         let listen = address("server.listen", &raw.server.listen)?;
         let admin_listen = address("server.admin_listen", &raw.server.admin_listen)?;
-        for (at, address) in [("server.listen", listen), ("server.admin_listen", admin_listen)] {
+        for (at, address) in [
+            ("server.listen", listen),
+            ("server.admin_listen", admin_listen),
+        ] {
             if !address.ip().is_loopback() && !raw.server.insecure {
-                return Err(ConfigError::invalid(at, format!(
-                    "{address} can be reached by other machines in plain HTTP; keep to 127.0.0.1 behind a TLS proxy, or say `server.insecure: true`"
-                )));
+                return Err(ConfigError::invalid(
+                    at,
+                    format!(
+                        "{address} can be reached by other machines in plain HTTP; keep to 127.0.0.1 behind a TLS proxy, or say `server.insecure: true`"
+                    ),
+                ));
             }
         }
         let database = match &raw.database.url {
             Some(source) => Database::Url(secret("database.url", source, base)?),
-            None => Database::Managed { bin_dir: raw.database.bin_dir.map(|dir| base.join(dir)) },
+            None => Database::Managed {
+                bin_dir: raw.database.bin_dir.map(|dir| base.join(dir)),
+            },
         };
-        let pepper = raw.security.pepper.as_ref().map(|source| secret("security.pepper", source, base)).transpose()?;
+        let pepper = raw
+            .security
+            .pepper
+            .as_ref()
+            .map(|source| secret("security.pepper", source, base))
+            .transpose()?;
         if let (Database::Url(_), None) = (&database, &pepper) {
             return Err(ConfigError::invalid(
                 "security.pepper",
@@ -142,7 +155,11 @@ impl Config {
             ));
         }
         let names: HashSet<&str> = raw.providers.keys().map(String::as_str).collect();
-        let models = raw.models.iter().map(|model| check_model(model, &names)).collect::<Result<Vec<_>, _>>()?;
+        let models = raw
+            .models
+            .iter()
+            .map(|model| check_model(model, &names))
+            .collect::<Result<Vec<_>, _>>()?;
         unique("models", models.iter().map(|model| &*model.name))?;
         let (mut providers, mut base_urls) = (Vec::new(), HashMap::new());
         for (name, provider) in &raw.providers {
@@ -166,7 +183,11 @@ impl Config {
             audit: Audit {
                 strict: matches!(raw.audit.mode, raw::AuditMode::Strict),
                 refuse_on_full: matches!(raw.audit.on_full, raw::OnFull::Refuse),
-                max_pending: size("audit.max_pending_mib", raw.audit.max_pending_mib.unwrap_or(1024), 1 << 20)? as u64,
+                max_pending: size(
+                    "audit.max_pending_mib",
+                    raw.audit.max_pending_mib.unwrap_or(1024),
+                    1 << 20,
+                )? as u64,
             },
             pepper,
         })
@@ -176,13 +197,19 @@ impl Config {
 fn address(at: &str, text: &str) -> Result<SocketAddr, ConfigError> {
     let literal = text.replacen("localhost:", "127.0.0.1:", 1);
     literal.parse().map_err(|_| {
-        ConfigError::invalid(at, format!("{text:?} is not an address; write IP:PORT, for instance 127.0.0.1:8080"))
+        ConfigError::invalid(
+            at,
+            format!("{text:?} is not an address; write IP:PORT, for instance 127.0.0.1:8080"),
+        )
     })
 }
 
 fn size(at: &str, mib: u32, most: u32) -> Result<usize, ConfigError> {
     if mib == 0 || mib > most {
-        return Err(ConfigError::invalid(at, format!("{mib} MiB is out of range; from 1 to {most}")));
+        return Err(ConfigError::invalid(
+            at,
+            format!("{mib} MiB is out of range; from 1 to {most}"),
+        ));
     }
     Ok(mib as usize * 1024 * 1024)
 }
@@ -205,7 +232,11 @@ fn secret(at: &str, source: &SecretSource, base: &Path) -> Result<Secret, Config
 }
 
 fn data_dir(configured: Option<PathBuf>, base: &Path) -> Result<PathBuf, ConfigError> {
-    let home = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let home = |name: &str| {
+        std::env::var_os(name)
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+    };
     let dir = match configured {
         Some(dir) => base.join(dir),
         None => home("XDG_DATA_HOME")
@@ -218,10 +249,16 @@ fn data_dir(configured: Option<PathBuf>, base: &Path) -> Result<PathBuf, ConfigE
 fn check_model(model: &raw::Model, providers: &HashSet<&str>) -> Result<Model, ConfigError> {
     let at = format!("models.{}", model.name);
     if model.name.is_empty() || model.name.len() > 200 || model.name.chars().any(char::is_control) {
-        return Err(ConfigError::invalid("models", "a model's name has 1 to 200 printable characters"));
+        return Err(ConfigError::invalid(
+            "models",
+            "a model's name has 1 to 200 printable characters",
+        ));
     }
     if model.targets.is_empty() {
-        return Err(ConfigError::invalid(at, "names no target; add at least one { provider, model }"));
+        return Err(ConfigError::invalid(
+            at,
+            "names no target; add at least one { provider, model }",
+        ));
     }
     let targets = model.targets.iter().map(|target| {
         if !providers.contains(target.provider.as_str()) {
@@ -229,16 +266,29 @@ fn check_model(model: &raw::Model, providers: &HashSet<&str>) -> Result<Model, C
             known.sort_unstable();
             return Err(ConfigError::invalid(
                 &at,
-                format!("provider {:?} is not declared; under `providers` are: {}", target.provider, known.join(", ")),
+                format!(
+                    "provider {:?} is not declared; under `providers` are: {}",
+                    target.provider,
+                    known.join(", ")
+                ),
             ));
         }
         let price = target.price.map(|price| {
-            FlatPrice::per_mtok(price.input_usd_per_mtok, price.output_usd_per_mtok)
-                .ok_or_else(|| ConfigError::invalid(&at, "a price is a number of USD per million tokens, from 0 to 1000000"))
+            FlatPrice::per_mtok(price.input_usd_per_mtok, price.output_usd_per_mtok).ok_or_else(
+                || {
+                    ConfigError::invalid(
+                        &at,
+                        "a price is a number of USD per million tokens, from 0 to 1000000",
+                    )
+                },
+            )
         });
         let max_output_tokens = target.max_output_tokens.unwrap_or(DEFAULT_OUTPUT_CAP);
         if !(1..=10_000_000).contains(&max_output_tokens) {
-            return Err(ConfigError::invalid(&at, "max_output_tokens is out of range; from 1 to 10000000"));
+            return Err(ConfigError::invalid(
+                &at,
+                "max_output_tokens is out of range; from 1 to 10000000",
+            ));
         }
         Ok(Target {
             provider: target.provider.as_str().into(),
@@ -247,10 +297,17 @@ fn check_model(model: &raw::Model, providers: &HashSet<&str>) -> Result<Model, C
             max_output_tokens,
         })
     });
-    Ok(Model { name: model.name.as_str().into(), targets: targets.collect::<Result<_, _>>()? })
+    Ok(Model {
+        name: model.name.as_str().into(),
+        targets: targets.collect::<Result<_, _>>()?,
+    })
 }
 
-fn check_provider(name: &str, provider: &raw::Provider, base: &Path) -> Result<(Provider, Box<str>), ConfigError> {
+fn check_provider(
+    name: &str,
+    provider: &raw::Provider,
+    base: &Path,
+) -> Result<(Provider, Box<str>), ConfigError> {
     let at = format!("providers.{name}");
     let (kind, default_url) = match provider.kind {
         raw::Kind::Openai => (Kind::OpenAi, Some(OPENAI_BASE_URL)),
@@ -263,14 +320,25 @@ fn check_provider(name: &str, provider: &raw::Provider, base: &Path) -> Result<(
             ));
         }
     };
-    let base_url = provider.base_url.as_deref().or(default_url).ok_or_else(|| {
-        ConfigError::invalid(format!("{at}.base_url"), "is missing; for instance http://127.0.0.1:8000/v1")
-    })?;
+    let base_url = provider
+        .base_url
+        .as_deref()
+        .or(default_url)
+        .ok_or_else(|| {
+            ConfigError::invalid(
+                format!("{at}.base_url"),
+                "is missing; for instance http://127.0.0.1:8000/v1",
+            )
+        })?;
     let url_at = format!("{at}.base_url");
     let url = Url::parse(base_url).ok_or_else(|| {
         ConfigError::invalid(url_at, format!("{base_url:?} is not a base URL; write http(s)://HOST[:PORT]/PATH, without user, query or fragment"))
     })?;
-    let api_key = provider.api_key.as_ref().map(|source| secret(&format!("{at}.api_key"), source, base)).transpose()?;
+    let api_key = provider
+        .api_key
+        .as_ref()
+        .map(|source| secret(&format!("{at}.api_key"), source, base))
+        .transpose()?;
     let checked = Provider {
         name: name.into(),
         kind,
@@ -307,13 +375,24 @@ impl<'a> Url<'a> {
         }
         let port = uri.port_u16().unwrap_or(if tls { 443 } else { 80 });
         let host = authority.get(..uri.host()?.len())?;
-        Some(Self { tls, authority, host, port, path: path.trim_end_matches('/') })
+        Some(Self {
+            tls,
+            authority,
+            host,
+            port,
+            path: path.trim_end_matches('/'),
+        })
     }
 }
 
-fn classifications(providers: &std::collections::BTreeMap<String, raw::Provider>) -> HashMap<Arc<str>, Arc<str>> {
+fn classifications(
+    providers: &std::collections::BTreeMap<String, raw::Provider>,
+) -> HashMap<Arc<str>, Arc<str>> {
     let classified = providers.iter().filter_map(|(name, provider)| {
-        Some((name.as_str().into(), provider.classification.as_deref()?.into()))
+        Some((
+            name.as_str().into(),
+            provider.classification.as_deref()?.into(),
+        ))
     });
     classified.collect()
 }
@@ -334,16 +413,26 @@ fn check_budgets(budgets: &[raw::Budget]) -> Result<Vec<Budget>, ConfigError> {
                 raw::Window::Total => Window::Total,
             };
             let at = format!("budgets.{}.{name}", kind.as_str());
-            let limit = NanoUsd::from_usd_ceil(budget.limit_usd)
-                .ok_or_else(|| ConfigError::invalid(&at, "limit_usd is a number of USD, 0 or more"))?;
+            let limit = NanoUsd::from_usd_ceil(budget.limit_usd).ok_or_else(|| {
+                ConfigError::invalid(&at, "limit_usd is a number of USD, 0 or more")
+            })?;
             if !seen.insert((kind, name.clone(), window)) {
-                return Err(ConfigError::invalid(at, format!("has two budgets for one {}; keep one", window.as_str())));
+                return Err(ConfigError::invalid(
+                    at,
+                    format!("has two budgets for one {}; keep one", window.as_str()),
+                ));
             }
             let mode = match budget.mode {
                 raw::Mode::Hard => Mode::Hard,
                 raw::Mode::Soft => Mode::Soft,
             };
-            Ok(Budget { kind, name: name.as_str().into(), window, limit, mode })
+            Ok(Budget {
+                kind,
+                name: name.as_str().into(),
+                window,
+                limit,
+                mode,
+            })
         })
         .collect()
 }
@@ -351,7 +440,10 @@ fn check_budgets(budgets: &[raw::Budget]) -> Result<Vec<Budget>, ConfigError> {
 fn unique<'a>(at: &str, mut names: impl Iterator<Item = &'a str>) -> Result<(), ConfigError> {
     let mut seen = HashSet::new();
     match names.find(|name| !seen.insert(*name)) {
-        Some(twice) => Err(ConfigError::invalid(at, format!("{twice:?} is declared twice; keep one"))),
+        Some(twice) => Err(ConfigError::invalid(
+            at,
+            format!("{twice:?} is declared twice; keep one"),
+        )),
         None => Ok(()),
     }
 }

@@ -37,7 +37,10 @@ pub enum ConfigError {
 impl ConfigError {
     /// A value at `at` cannot be used.
     pub fn invalid(at: impl Into<String>, what: impl Into<String>) -> Self {
-        Self::Invalid { at: at.into(), what: what.into() }
+        Self::Invalid {
+            at: at.into(),
+            what: what.into(),
+        }
     }
 }
 
@@ -55,8 +58,11 @@ pub fn find(named: Option<PathBuf>) -> Option<PathBuf> {
 pub fn load(named: Option<PathBuf>) -> Result<Config, ConfigError> {
     match find(named) {
         Some(path) => {
-            let text = std::fs::read_to_string(&path)
-                .map_err(|source| ConfigError::Unreadable { path: path.clone(), source })?;
+            let text =
+                std::fs::read_to_string(&path).map_err(|source| ConfigError::Unreadable {
+                    path: path.clone(),
+                    source,
+                })?;
             let raw = parse(&path, &text)?;
             let base = path.parent().map(Path::to_path_buf).unwrap_or_default();
             Config::check(raw, &base)
@@ -72,20 +78,31 @@ pub fn load(named: Option<PathBuf>) -> Result<Config, ConfigError> {
 /// the nearest known one.
 pub fn parse(path: &Path, text: &str) -> Result<Raw, ConfigError> {
     // An empty file is an empty configuration, not a missing one.
-    if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
+    if text
+        .lines()
+        .all(|line| line.trim().is_empty() || line.trim_start().starts_with('#'))
+    {
         return Ok(Raw::default());
     }
     serde_saphyr::from_str(text).map_err(|error| {
         let said = error.to_string();
-        let hint = nearest_key(&said).map(|key| format!(" (did you mean `{key}`?)")).unwrap_or_default();
-        ConfigError::Malformed { path: path.to_path_buf(), what: format!("{said}{hint}") }
+        let hint = nearest_key(&said)
+            .map(|key| format!(" (did you mean `{key}`?)"))
+            .unwrap_or_default();
+        ConfigError::Malformed {
+            path: path.to_path_buf(),
+            what: format!("{said}{hint}"),
+        }
     })
 }
 
 /// The known key that is nearest to the unknown one of a serde message:
 /// ``unknown field `lisen`, expected one of `listen`, …``.
 fn nearest_key(said: &str) -> Option<String> {
-    let rest = said.split_once("unknown field").or_else(|| said.split_once("unknown variant"))?.1;
+    let rest = said
+        .split_once("unknown field")
+        .or_else(|| said.split_once("unknown variant"))?
+        .1;
     let mut quoted = rest.split('`').skip(1).step_by(2);
     let unknown = quoted.next()?;
     quoted

@@ -11,8 +11,8 @@ use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_LENGTH, EXPECT};
 use lattice_dialects::json::Malformed;
 use lattice_dialects::openai::chat::ChatRequest;
+use lattice_kernel::Draft;
 use lattice_kernel::call::Arrival;
-use lattice_kernel::pipeline::Draft;
 use lattice_kernel::{Action, Ask, Call, Code, Gate, Head, Principal, Refusal};
 use lattice_providers::Outbound;
 use pingora::protocols::http::ServerSession;
@@ -49,7 +49,18 @@ pub fn connect<'a>(
     max_body: usize,
 ) -> (ChatArrival<'a>, Conduit<'a>) {
     let (body, wanted) = oneshot::channel();
-    (ChatArrival { head, body, catalog }, Conduit { session, wanted, max_body })
+    (
+        ChatArrival {
+            head,
+            body,
+            catalog,
+        },
+        Conduit {
+            session,
+            wanted,
+            max_body,
+        },
+    )
 }
 
 /// The client has left.
@@ -62,7 +73,11 @@ impl Conduit<'_> {
     /// # Errors
     /// Always: [`Gone`].
     pub async fn run(self) -> Result<Infallible, Gone> {
-        let Self { session, wanted, max_body } = self;
+        let Self {
+            session,
+            wanted,
+            max_body,
+        } = self;
         let Ok(delivery) = wanted.await else {
             return std::future::pending().await;
         };
@@ -90,17 +105,30 @@ impl Arrival for ChatArrival<'_> {
         let body = body.await.map_err(|_| lost())??;
         let chat = parse(body).await?;
         draft.asks_for(&chat.model);
-        let (model, plan) =
-            self.catalog.plan(&chat.model).ok_or_else(|| Refusal::unknown_model(&chat.model))?;
+        let (model, plan) = self
+            .catalog
+            .plan(&chat.model)
+            .ok_or_else(|| Refusal::unknown_model(&chat.model))?;
         let ask = Ask {
             action: Action::Infer,
             model,
             dialect: draft.dialect,
             stream: chat.stream,
-            tools: chat.tool_names.iter().map(|name| name.as_str().into()).collect(),
+            tools: chat
+                .tool_names
+                .iter()
+                .map(|name| name.as_str().into())
+                .collect(),
             source: self.head.source,
         };
-        Ok(Call { ask, plan, body: Outbound { chat, cap_output: false } })
+        Ok(Call {
+            ask,
+            plan,
+            body: Outbound {
+                chat,
+                cap_output: false,
+            },
+        })
     }
 }
 
@@ -129,10 +157,17 @@ async fn read_body(session: &mut ServerSession, max_body: usize) -> Result<Bytes
         return Err(too_large(max_body));
     }
     if session.get_header(EXPECT).is_some() {
-        session.write_continue_response().await.map_err(|error| cut(&error))?;
+        session
+            .write_continue_response()
+            .await
+            .map_err(|error| cut(&error))?;
     }
     let mut body = BytesMut::new();
-    while let Some(chunk) = session.read_request_body().await.map_err(|error| cut(&error))? {
+    while let Some(chunk) = session
+        .read_request_body()
+        .await
+        .map_err(|error| cut(&error))?
+    {
         if body.is_empty() && announced == Some(chunk.len()) {
             return finish(session, chunk).await;
         }
@@ -146,7 +181,11 @@ async fn read_body(session: &mut ServerSession, max_body: usize) -> Result<Bytes
 
 /// The usual small body came in one read: no copy, and the end is known.
 async fn finish(session: &mut ServerSession, only: Bytes) -> Result<Bytes, Refusal> {
-    match session.read_request_body().await.map_err(|error| cut(&error))? {
+    match session
+        .read_request_body()
+        .await
+        .map_err(|error| cut(&error))?
+    {
         None => Ok(only),
         Some(_) => Err(Draft::internal("more bytes than Content-Length")),
     }
@@ -156,7 +195,10 @@ fn too_large(max_body: usize) -> Refusal {
     Refusal::new(
         Gate::Intake,
         Code::CallerTooLarge,
-        format!("The body is larger than {} MiB; send less, or have server.max_body_mib raised.", max_body >> 20),
+        format!(
+            "The body is larger than {} MiB; send less, or have server.max_body_mib raised.",
+            max_body >> 20
+        ),
     )
 }
 

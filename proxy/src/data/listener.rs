@@ -48,7 +48,14 @@ impl HttpServerApp for Listener {
         if *shutdown.borrow() {
             session.set_keepalive(None);
         }
-        match serve(&self.gateway, &mut session).await {
+        let mut cut = self.gateway.cut.subscribe();
+        let served = tokio::select! {
+            biased;
+            after = serve(&self.gateway, &mut session) => after,
+            // The stop waits no longer: dropping the request closes its record.
+            _ = cut.wait_for(|cut| *cut) => After::Close,
+        };
+        match served {
             After::Keep => reuse(session).await,
             After::Linger => {
                 session.set_total_drain_timeout(Some(LINGER));
@@ -77,7 +84,10 @@ async fn next_request(session: &mut ServerSession, shutdown: &ShutdownWatch) -> 
         Ok(arrived) => arrived,
         Err(error) => {
             // Not HTTP: the shortest answer there is, where one can be given.
-            if !matches!(error.etype(), pingora::ErrorType::ConnectionClosed | pingora::ErrorType::ReadTimedout) {
+            if !matches!(
+                error.etype(),
+                pingora::ErrorType::ConnectionClosed | pingora::ErrorType::ReadTimedout
+            ) {
                 drop(session.respond_error(400).await);
             }
             false

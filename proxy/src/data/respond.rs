@@ -4,8 +4,8 @@ use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue};
 use lattice_dialects::openai::{ErrorBody, Mark};
+use lattice_kernel::Draft;
 use lattice_kernel::Refusal;
-use lattice_kernel::pipeline::Draft;
 use pingora::http::ResponseHeader;
 use pingora::protocols::http::ServerSession;
 use uuid::Uuid;
@@ -17,7 +17,10 @@ pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub fn head(status: u16, request_id: Uuid) -> pingora::Result<ResponseHeader> {
     let mut head = ResponseHeader::build(status, Some(12))?;
     let mut id = Uuid::encode_buffer();
-    head.insert_header(REQUEST_ID, &*request_id.as_hyphenated().encode_lower(&mut id))?;
+    head.insert_header(
+        REQUEST_ID,
+        &*request_id.as_hyphenated().encode_lower(&mut id),
+    )?;
     Ok(head)
 }
 
@@ -43,13 +46,21 @@ pub async fn refusal(
     let mut head = head(status, draft.request_id)?;
     if let Some(after) = refusal.retry_after {
         // Rounded up: coming back a little late beats coming back too early.
-        head.insert_header(RETRY_AFTER, after.as_secs() + u64::from(after.subsec_nanos() > 0))?;
+        head.insert_header(
+            RETRY_AFTER,
+            after.as_secs() + u64::from(after.subsec_nanos() > 0),
+        )?;
     }
     if status == 401 {
         head.insert_header(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))?;
     }
     let id = draft.request_id.to_string();
-    json(session, head, error_body(refusal, status, &id).render().into()).await
+    json(
+        session,
+        head,
+        error_body(refusal, status, &id).render().into(),
+    )
+    .await
 }
 
 /// A refusal as the dialect writes it.
@@ -58,6 +69,10 @@ pub fn error_body<'a>(refusal: &'a Refusal, status: u16, request_id: &'a str) ->
         status,
         message: &refusal.message,
         param: refusal.param.as_deref(),
-        mark: Mark { gate: refusal.gate.as_str(), code: refusal.code.as_str(), request_id },
+        mark: Mark {
+            gate: refusal.gate.as_str(),
+            code: refusal.code.as_str(),
+            request_id,
+        },
     }
 }

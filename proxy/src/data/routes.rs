@@ -50,9 +50,21 @@ mod tests {
     fn the_table_is_exact() {
         assert_eq!(find(&Method::POST, "/v1/chat/completions"), Ok(Route::Chat));
         assert_eq!(find(&Method::GET, "/v1/models"), Ok(Route::Models));
-        assert_eq!(find(&Method::GET, "/v1/models/openai/gpt-5"), Ok(Route::Model("openai/gpt-5")));
-        assert_eq!(find(&Method::GET, "/v1/chat/completions"), Err(NoRoute::Method("POST")));
-        for path in ["/", "/v1/models/", "/v1/chat/completions/", "//v1/models", "/V1/models"] {
+        assert_eq!(
+            find(&Method::GET, "/v1/models/openai/gpt-5"),
+            Ok(Route::Model("openai/gpt-5"))
+        );
+        assert_eq!(
+            find(&Method::GET, "/v1/chat/completions"),
+            Err(NoRoute::Method("POST"))
+        );
+        for path in [
+            "/",
+            "/v1/models/",
+            "/v1/chat/completions/",
+            "//v1/models",
+            "/V1/models",
+        ] {
             assert_eq!(find(&Method::GET, path), Err(NoRoute::Path), "{path}");
         }
     }

@@ -5,8 +5,8 @@ use std::time::Instant;
 use http::StatusCode;
 use http::header::{ALLOW, AUTHORIZATION};
 use lattice_dialects::openai::{Model, list_models};
-use lattice_kernel::pipeline::{self, Draft};
-use lattice_kernel::{Clock, Code, Dialect, Gate, Head, Refusal, Secret};
+use lattice_kernel::pipeline;
+use lattice_kernel::{Clock, Code, Dialect, Draft, Gate, Head, Refusal, Secret};
 use pingora::protocols::http::ServerSession;
 
 use crate::data::arrival::{self, Gone};
@@ -47,7 +47,11 @@ pub async fn serve(gateway: &Gateway, session: &mut ServerSession) -> After {
     }
 }
 
-async fn chat(gateway: &Gateway, session: &mut ServerSession, draft: &mut Draft) -> pingora::Result<After> {
+async fn chat(
+    gateway: &Gateway,
+    session: &mut ServerSession,
+    draft: &mut Draft,
+) -> pingora::Result<After> {
     let head = head_of(session);
     let (arrival, conduit) = arrival::connect(session, head, &gateway.catalog, gateway.max_body);
     let replied = tokio::select! {
@@ -62,11 +66,15 @@ async fn chat(gateway: &Gateway, session: &mut ServerSession, draft: &mut Draft)
     match replied {
         Ok(GatewayReply::Answer(answer)) => stream::pass_on(gateway, session, draft, *answer).await,
         Ok(GatewayReply::Failed(failure)) => {
-            gateway.metrics.request_ended(&RequestEnded::with_outcome(draft, &failure.outcome));
+            gateway
+                .metrics
+                .request_ended(&RequestEnded::with_outcome(draft, &failure.outcome));
             refuse(session, draft, &failure.refusal).await
         }
         Err(refusal) => {
-            gateway.metrics.request_ended(&RequestEnded::refused(draft, &refusal));
+            gateway
+                .metrics
+                .request_ended(&RequestEnded::refused(draft, &refusal));
             refuse(session, draft, &refusal).await
         }
     }
@@ -84,11 +92,17 @@ async fn models(
     let listed = match listed {
         Ok(listed) => listed,
         Err(refusal) => {
-            gateway.metrics.request_ended(&RequestEnded::refused(draft, &refusal));
+            gateway
+                .metrics
+                .request_ended(&RequestEnded::refused(draft, &refusal));
             return refuse(session, draft, &refusal).await;
         }
     };
-    let model = |id| Model { id, created: gateway.started_at.unix_timestamp(), owned_by: "lattice" };
+    let model = |id| Model {
+        id,
+        created: gateway.started_at.unix_timestamp(),
+        owned_by: "lattice",
+    };
     let body = match id {
         None => list_models(listed.into_iter().map(model)),
         Some(id) => match listed.into_iter().find(|name| *name == id) {
@@ -101,13 +115,21 @@ async fn models(
     Ok(end_of(session))
 }
 
-async fn lost(session: &mut ServerSession, draft: &Draft, no_route: &NoRoute) -> pingora::Result<After> {
+async fn lost(
+    session: &mut ServerSession,
+    draft: &Draft,
+    no_route: &NoRoute,
+) -> pingora::Result<After> {
     let (status, message) = match no_route {
         NoRoute::Path => (
             StatusCode::NOT_FOUND,
-            "No such route; this gateway serves POST /v1/chat/completions and GET /v1/models.".to_owned(),
+            "No such route; this gateway serves POST /v1/chat/completions and GET /v1/models."
+                .to_owned(),
         ),
-        NoRoute::Method(wanted) => (StatusCode::METHOD_NOT_ALLOWED, format!("This route wants {wanted}.")),
+        NoRoute::Method(wanted) => (
+            StatusCode::METHOD_NOT_ALLOWED,
+            format!("This route wants {wanted}."),
+        ),
     };
     let refusal = Refusal::new(Gate::Intake, Code::CallerUnsupported, message);
     session.set_keepalive(None);
@@ -121,7 +143,11 @@ async fn lost(session: &mut ServerSession, draft: &Draft, no_route: &NoRoute) ->
     Ok(After::Linger)
 }
 
-async fn refuse(session: &mut ServerSession, draft: &Draft, refusal: &Refusal) -> pingora::Result<After> {
+async fn refuse(
+    session: &mut ServerSession,
+    draft: &Draft,
+    refusal: &Refusal,
+) -> pingora::Result<After> {
     if let Some(detail) = refusal.detail() {
         tracing::warn!(request_id = %draft.request_id, code = refusal.code.as_str(), detail, "request refused");
     }
@@ -135,12 +161,20 @@ async fn refuse(session: &mut ServerSession, draft: &Draft, refusal: &Refusal) -
 
 /// A connection is fit for another request only if this one's body is out of it.
 pub fn end_of(session: &mut ServerSession) -> After {
-    if session.is_body_done() { After::Keep } else { After::Linger }
+    if session.is_body_done() {
+        After::Keep
+    } else {
+        After::Linger
+    }
 }
 
 /// The credential, whichever of the four headers carries it.
 fn head_of(session: &ServerSession) -> Head {
-    let text = |name: &str| session.get_header(name).and_then(|value| value.to_str().ok());
+    let text = |name: &str| {
+        session
+            .get_header(name)
+            .and_then(|value| value.to_str().ok())
+    };
     let bearer = text(AUTHORIZATION.as_str()).and_then(|value| {
         let (scheme, token) = value.split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
@@ -149,6 +183,12 @@ fn head_of(session: &ServerSession) -> Head {
         .or_else(|| text("x-api-key"))
         .or_else(|| text("x-goog-api-key"))
         .or_else(|| text("api-key"));
-    let source = session.client_addr().and_then(|address| address.as_inet()).map(|address| address.ip());
-    Head { credential: credential.map(Secret::new), source }
+    let source = session
+        .client_addr()
+        .and_then(|address| address.as_inet())
+        .map(|address| address.ip());
+    Head {
+        credential: credential.map(Secret::new),
+        source,
+    }
 }

@@ -7,7 +7,7 @@ use http::HeaderValue;
 use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, TRANSFER_ENCODING};
 use lattice_dialects::openai::chat::{Asked, Relay, Verdict, usage_of};
 use lattice_dialects::openai::{Mark, annotate, chat};
-use lattice_kernel::pipeline::Draft;
+use lattice_kernel::Draft;
 use lattice_kernel::{Code, Ending, Gate, NanoUsd, Record, Refusal, Usage};
 use lattice_providers::{Answer, Exchange};
 use pingora::http::ResponseHeader;
@@ -29,13 +29,36 @@ pub async fn pass_on<E: Exchange>(
     answer: Answer<E>,
 ) -> pingora::Result<After> {
     let head = head(draft, &answer)?;
-    if answer.rejected {
+    if is_compressed(answer.exchange.headers()) {
+        compressed(gateway, session, draft, answer).await
+    } else if answer.rejected {
         rejected(gateway, session, draft, head, answer).await
     } else if is_event_stream(answer.exchange.headers()) {
         event_stream(gateway, session, draft, head, answer).await
     } else {
         whole(gateway, session, draft, head, answer).await
     }
+}
+
+/// A body that was compressed although nobody asked for that: it could be
+/// passed on, but not metered.
+async fn compressed<E: Exchange>(
+    gateway: &Gateway,
+    session: &mut ServerSession,
+    draft: &Draft,
+    answer: Answer<E>,
+) -> pingora::Result<After> {
+    let refusal = Refusal::new(
+        Gate::Execution,
+        Code::ProviderError,
+        format!(
+            "Provider {:?} compressed its reply unasked, so that its usage cannot be read; have that switched off there.",
+            answer.target.provider
+        ),
+    );
+    close(gateway, draft, answer.record, Ending::Failed(refusal.code));
+    respond::refusal(session, draft, &refusal).await?;
+    Ok(end_of(session))
 }
 
 /// The provider's 4xx: its status and text, with our mark beside them.
@@ -49,7 +72,11 @@ async fn rejected<E: Exchange>(
     // A text that cannot be read whole is passed as far as it came.
     let (Ok(body) | Err((_, body))) = collect(&mut answer.exchange, gateway.max_body).await;
     let id = draft.request_id.to_string();
-    let mark = Mark { gate: Gate::Execution.as_str(), code: Code::ProviderRejected.as_str(), request_id: &id };
+    let mark = Mark {
+        gate: Gate::Execution.as_str(),
+        code: Code::ProviderRejected.as_str(),
+        request_id: &id,
+    };
     let body = annotate(&body, answer.exchange.status(), &mark);
     close(gateway, draft, answer.record, Ending::Rejected);
     respond::json(session, head, body).await?;
@@ -65,7 +92,12 @@ async fn whole<E: Exchange>(
     mut head: ResponseHeader,
     answer: Answer<E>,
 ) -> pingora::Result<After> {
-    let Answer { mut exchange, mut record, target, .. } = answer;
+    let Answer {
+        mut exchange,
+        mut record,
+        target,
+        ..
+    } = answer;
     let content_type = exchange.headers().get(CONTENT_TYPE).cloned();
     let collected = tokio::select! {
         biased;
@@ -81,7 +113,10 @@ async fn whole<E: Exchange>(
             let refusal = Refusal::new(
                 Gate::Execution,
                 Code::ProviderError,
-                format!("Provider {:?} broke its reply off; try again.", target.provider),
+                format!(
+                    "Provider {:?} broke its reply off; try again.",
+                    target.provider
+                ),
             );
             tracing::warn!(request_id = %draft.request_id, why, "reply cut");
             close(gateway, draft, record, Ending::Cut);
@@ -102,11 +137,24 @@ async fn whole<E: Exchange>(
     }
     head.insert_header(http::header::CONTENT_LENGTH, body.len())?;
     let written = write_whole(session, head, body).await;
-    close(gateway, draft, record, if written.is_ok() { Ending::Finished } else { Ending::ClientGone });
+    close(
+        gateway,
+        draft,
+        record,
+        if written.is_ok() {
+            Ending::Finished
+        } else {
+            Ending::ClientGone
+        },
+    );
     written.map(|()| end_of(session))
 }
 
-async fn write_whole(session: &mut ServerSession, head: ResponseHeader, body: Bytes) -> pingora::Result<()> {
+async fn write_whole(
+    session: &mut ServerSession,
+    head: ResponseHeader,
+    body: Bytes,
+) -> pingora::Result<()> {
     session.write_response_header(Box::new(head)).await?;
     session.write_response_body(body, true).await
 }
@@ -118,7 +166,14 @@ async fn event_stream<E: Exchange>(
     mut head: ResponseHeader,
     answer: Answer<E>,
 ) -> pingora::Result<After> {
-    let Answer { mut exchange, record, usage_asked, choices, target, .. } = answer;
+    let Answer {
+        mut exchange,
+        record,
+        usage_asked,
+        choices,
+        target,
+        ..
+    } = answer;
     head.insert_header(CONTENT_TYPE, "text/event-stream; charset=utf-8")?;
     head.insert_header(CACHE_CONTROL, "no-cache")?;
     head.insert_header("x-accel-buffering", "no")?;
@@ -128,7 +183,11 @@ async fn event_stream<E: Exchange>(
         session.set_keepalive(None);
     }
     let asked = if usage_asked { Asked::Yes } else { Asked::No };
-    let mut pump = Pump { relay: Relay::new(asked, choices), record, out: Vec::new() };
+    let mut pump = Pump {
+        relay: Relay::new(asked, choices),
+        record,
+        out: Vec::new(),
+    };
     let _streaming = gateway.metrics.stream_started();
     if let Err(error) = session.write_response_header(Box::new(head)).await {
         pump.end(gateway, draft, Ending::ClientGone);
@@ -150,7 +209,11 @@ async fn event_stream<E: Exchange>(
         (_, Some(event)) => session.write_response_body(event, true).await,
         (_, None) => session.write_response_body(Bytes::new(), true).await,
     };
-    let ending = if written.is_err() { Ending::ClientGone } else { ending };
+    let ending = if written.is_err() {
+        Ending::ClientGone
+    } else {
+        ending
+    };
     pump.end(gateway, draft, ending);
     written.map(|()| end_of(session))
 }
@@ -216,17 +279,24 @@ impl Pump {
 
     fn push(&mut self, chunk: Bytes) {
         let record = &self.record;
-        self.relay.push(chunk, &mut |usage| price(record, usage), &mut self.out);
+        self.relay
+            .push(chunk, &mut |usage| price(record, usage), &mut self.out);
     }
 
     fn flush(&mut self) {
         let record = &self.record;
-        self.relay.finish(&mut |usage| price(record, usage), &mut self.out);
+        self.relay
+            .finish(&mut |usage| price(record, usage), &mut self.out);
     }
 
     /// How a stream whose upstream is through has ended, and what the client is
     /// told if that was not its proper end.
-    fn verdict(&self, draft: &Draft, provider: &str, fault: Option<String>) -> (Ending, Option<Bytes>) {
+    fn verdict(
+        &self,
+        draft: &Draft,
+        provider: &str,
+        fault: Option<String>,
+    ) -> (Ending, Option<Bytes>) {
         match self.relay.ended() {
             Verdict::Finished => (Ending::Finished, None),
             // The provider's own error event has been passed on.
@@ -237,10 +307,16 @@ impl Pump {
                 let refusal = Refusal::new(
                     Gate::Execution,
                     Code::ProviderError,
-                    format!("Provider {provider:?} broke the stream off; what has come so far is incomplete. Try again."),
+                    format!(
+                        "Provider {provider:?} broke the stream off; what has come so far is incomplete. Try again."
+                    ),
                 );
                 let id = draft.request_id.to_string();
-                let event = self.relay.error_event(&respond::error_body(&refusal, refusal.code.status(), &id));
+                let event = self.relay.error_event(&respond::error_body(
+                    &refusal,
+                    refusal.code.status(),
+                    &id,
+                ));
                 (Ending::Cut, Some(event))
             }
         }
@@ -260,7 +336,9 @@ impl Pump {
 }
 
 fn price(record: &Record, usage: &chat::Usage) -> Option<String> {
-    record.cost_of(&canonical(usage)).map(|cost: NanoUsd| cost.to_string())
+    record
+        .cost_of(&canonical(usage))
+        .map(|cost: NanoUsd| cost.to_string())
 }
 
 fn canonical(usage: &chat::Usage) -> Usage {
@@ -275,7 +353,9 @@ fn canonical(usage: &chat::Usage) -> Usage {
 
 fn close(gateway: &Gateway, draft: &Draft, record: Record, ending: Ending) {
     let outcome = record.close(ending);
-    gateway.metrics.request_ended(&RequestEnded::with_outcome(draft, &outcome));
+    gateway
+        .metrics
+        .request_ended(&RequestEnded::with_outcome(draft, &outcome));
 }
 
 /// One write for all that is there.
@@ -285,7 +365,8 @@ fn join(out: &mut Vec<Bytes>) -> Option<Bytes> {
         1 => out.pop(),
         _ => {
             let mut joined = BytesMut::with_capacity(out.iter().map(Bytes::len).sum());
-            out.drain(..).for_each(|bytes| joined.extend_from_slice(&bytes));
+            out.drain(..)
+                .for_each(|bytes| joined.extend_from_slice(&bytes));
             Some(joined.freeze())
         }
     }
@@ -305,7 +386,10 @@ async fn collect<E: Exchange>(exchange: &mut E, most: usize) -> Result<Bytes, (S
                 }
                 body.extend_from_slice(&chunk);
                 if body.len() > most {
-                    return Err(("the reply is larger than server.max_body_mib".into(), body.freeze()));
+                    return Err((
+                        "the reply is larger than server.max_body_mib".into(),
+                        body.freeze(),
+                    ));
                 }
             }
             Err(error) => return Err((error.to_string(), only.unwrap_or_else(|| body.freeze()))),
@@ -320,13 +404,18 @@ fn is_event_stream(headers: &http::HeaderMap) -> bool {
         .is_some_and(|value| value.trim_start().starts_with("text/event-stream"))
 }
 
+fn is_compressed(headers: &http::HeaderMap) -> bool {
+    headers
+        .get(CONTENT_ENCODING)
+        .is_some_and(|encoding| encoding != "identity")
+}
+
 /// The head of a reply: the provider's own limits and names, then ours.
 fn head<E: Exchange>(draft: &Draft, answer: &Answer<E>) -> pingora::Result<ResponseHeader> {
     let mut head = respond::head(answer.exchange.status(), draft.request_id)?;
     for (name, value) in answer.exchange.headers() {
-        let passes = name.as_str().starts_with("x-ratelimit-")
-            || name.as_str().starts_with("openai-")
-            || name == CONTENT_ENCODING;
+        let passes =
+            name.as_str().starts_with("x-ratelimit-") || name.as_str().starts_with("openai-");
         if passes {
             head.append_header(name.clone(), value.clone())?;
         }
@@ -336,7 +425,11 @@ fn head<E: Exchange>(draft: &Draft, answer: &Answer<E>) -> pingora::Result<Respo
         head.insert_header("x-lattice-model", model)?;
     }
     head.insert_header("x-lattice-attempts", answer.record.attempts())?;
-    let gates: u128 = draft.laps().filter(|(gate, _)| *gate != Gate::Intake).map(|(_, lap)| lap.as_micros()).sum();
+    let gates: u128 = draft
+        .laps()
+        .filter(|(gate, _)| *gate != Gate::Intake)
+        .map(|(_, lap)| lap.as_micros())
+        .sum();
     head.insert_header("x-lattice-overhead-us", gates.to_string())?;
     if !answer.noted.is_empty() {
         head.insert_header("x-lattice-noted", answer.noted.join(", "))?;

@@ -6,7 +6,9 @@ use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, USER_AGENT};
+use http::header::{
+    ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, USER_AGENT,
+};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use lattice_kernel::Dispatch;
 use lattice_providers::{Exchange, Provider, Transport, TransportError, UpstreamRequest};
@@ -32,21 +34,30 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Connections to every provider.
 pub struct Upstreams {
     connector: Arc<Connector>,
-    peers: Mutex<HashMap<Arc<str>, (Instant, Arc<HttpPeer>)>>,
+    peers: Mutex<HashMap<Arc<str>, Resolved>>,
+}
+
+/// A provider's address, and until when it is used unasked.
+struct Resolved {
+    peer: Arc<HttpPeer>,
+    until: Instant,
 }
 
 impl Upstreams {
     /// An empty pool.
     pub fn new() -> Self {
-        Self { connector: Arc::new(Connector::new(Some(ConnectorOptions::new(POOL)))), peers: Mutex::default() }
+        Self {
+            connector: Arc::new(Connector::new(Some(ConnectorOptions::new(POOL)))),
+            peers: Mutex::default(),
+        }
     }
 
     /// The address that `provider` has now. Comes from configuration alone.
     async fn peer(&self, provider: &Provider) -> Result<Arc<HttpPeer>, TransportError> {
-        if let Some((until, peer)) = self.peers.lock().get(&provider.name)
-            && *until > Instant::now()
+        if let Some(known) = self.peers.lock().get(&provider.name)
+            && known.until > Instant::now()
         {
-            return Ok(peer.clone());
+            return Ok(known.peer.clone());
         }
         let address = resolve(&provider.host, provider.port).await?;
         let mut peer = HttpPeer::new(address, provider.tls, provider.host.to_string());
@@ -55,7 +66,11 @@ impl Upstreams {
         peer.options.write_timeout = Some(WRITE);
         peer.options.idle_timeout = Some(IDLE);
         let peer = Arc::new(peer);
-        self.peers.lock().insert(provider.name.clone(), (Instant::now() + NAME_LIFE, peer.clone()));
+        let resolved = Resolved {
+            peer: peer.clone(),
+            until: Instant::now() + NAME_LIFE,
+        };
+        self.peers.lock().insert(provider.name.clone(), resolved);
         Ok(peer)
     }
 
@@ -74,7 +89,13 @@ impl Upstreams {
                 .map_err(|error| TransportError::Unreached(error.to_string()))?;
             session.set_write_timeout(Some(WRITE));
             match ask(&mut session, head, body, first_byte).await {
-                Ok(()) => return Ok(PingoraExchange::new(session, peer.clone(), self.connector.clone())),
+                Ok(()) => {
+                    return Ok(PingoraExchange::new(
+                        session,
+                        peer.clone(),
+                        self.connector.clone(),
+                    ));
+                }
                 // A pooled connection that the provider closed while it was idle
                 // has not carried the request. Anything else may have, and a
                 // second attempt would pay for the generation twice.
@@ -95,7 +116,8 @@ impl Transport for Upstreams {
         request: UpstreamRequest,
         first_byte: Duration,
     ) -> Result<PingoraExchange, TransportError> {
-        let head = head(provider, &request).map_err(|error| TransportError::Unreached(error.to_string()))?;
+        let head = head(provider, &request)
+            .map_err(|error| TransportError::Unreached(error.to_string()))?;
         let peer = self.peer(provider).await?;
         self.exchange(&peer, &head, &request.body, first_byte).await
     }
@@ -110,13 +132,21 @@ fn head(provider: &Provider, request: &UpstreamRequest) -> Result<RequestHeader,
     head.insert_header(ACCEPT_ENCODING, "identity")?;
     head.insert_header(USER_AGENT, AGENT)?;
     let mut id = uuid::Uuid::encode_buffer();
-    head.insert_header(REQUEST_ID, &*request.request_id.as_hyphenated().encode_lower(&mut id))?;
+    head.insert_header(
+        REQUEST_ID,
+        &*request.request_id.as_hyphenated().encode_lower(&mut id),
+    )?;
     for (name, value) in &request.headers {
         head.append_header(name.clone(), value.clone())?;
     }
     if let Some(key) = &provider.api_key {
-        let mut value = HeaderValue::try_from(format!("Bearer {}", key.expose()))
-            .map_err(|_| Error::explain(ErrorType::InvalidHTTPHeader, "api_key is not a header value"))?;
+        let mut value =
+            HeaderValue::try_from(format!("Bearer {}", key.expose())).map_err(|_| {
+                Error::explain(
+                    ErrorType::InvalidHTTPHeader,
+                    "api_key is not a header value",
+                )
+            })?;
         value.set_sensitive(true);
         head.insert_header(AUTHORIZATION, value)?;
     }
@@ -128,8 +158,12 @@ async fn resolve(host: &str, port: u16) -> Result<SocketAddr, TransportError> {
         return Ok(SocketAddr::new(ip, port));
     }
     let unreached = |why: String| TransportError::Unreached(format!("{host}: {why}"));
-    let mut found = tokio::net::lookup_host((host, port)).await.map_err(|error| unreached(error.to_string()))?;
-    found.next().ok_or_else(|| unreached("the name has no address".into()))
+    let mut found = tokio::net::lookup_host((host, port))
+        .await
+        .map_err(|error| unreached(error.to_string()))?;
+    found
+        .next()
+        .ok_or_else(|| unreached("the name has no address".into()))
 }
 
 async fn ask(
@@ -139,8 +173,14 @@ async fn ask(
     first_byte: Duration,
 ) -> Result<(), Failure> {
     let closed = |error: Box<Error>| Failure::ClosedBeforeReply(error.to_string());
-    session.write_request_header(Box::new(head.clone())).await.map_err(closed)?;
-    session.write_request_body(body.clone(), true).await.map_err(closed)?;
+    session
+        .write_request_header(Box::new(head.clone()))
+        .await
+        .map_err(closed)?;
+    session
+        .write_request_body(body.clone(), true)
+        .await
+        .map_err(closed)?;
     session.finish_request_body().await.map_err(closed)?;
     loop {
         match tokio::time::timeout(first_byte, session.read_response_header()).await {
@@ -172,7 +212,9 @@ impl Failure {
         // pingora tells only in words how much of a head it had read.
         let nothing_read = why.contains("bytes already read: 0");
         match error.etype() {
-            ErrorType::ConnectionClosed | ErrorType::ReadError if nothing_read => Self::ClosedBeforeReply(why),
+            ErrorType::ConnectionClosed | ErrorType::ReadError if nothing_read => {
+                Self::ClosedBeforeReply(why)
+            }
             _ => Self::Broken(why),
         }
     }
@@ -182,7 +224,9 @@ impl From<Failure> for TransportError {
     fn from(failure: Failure) -> Self {
         match failure {
             Failure::ClosedBeforeReply(why) | Failure::Broken(why) => Self::Broken(why),
-            Failure::Silent(after) => Self::TimedOut(format!("no reply within {} s", after.as_secs())),
+            Failure::Silent(after) => {
+                Self::TimedOut(format!("no reply within {} s", after.as_secs()))
+            }
         }
     }
 }
@@ -196,7 +240,11 @@ pub struct PingoraExchange {
 
 impl PingoraExchange {
     fn new(session: HttpSession, peer: Arc<HttpPeer>, connector: Arc<Connector>) -> Self {
-        Self { session, peer, connector }
+        Self {
+            session,
+            peer,
+            connector,
+        }
     }
 }
 
@@ -205,11 +253,15 @@ static NO_HEADERS: LazyLock<HeaderMap> = LazyLock::new(HeaderMap::new);
 
 impl Exchange for PingoraExchange {
     fn status(&self) -> u16 {
-        self.session.response_header().map_or(502, |head| head.status.as_u16())
+        self.session
+            .response_header()
+            .map_or(502, |head| head.status.as_u16())
     }
 
     fn headers(&self) -> &HeaderMap {
-        self.session.response_header().map_or(&NO_HEADERS, |head| &head.headers)
+        self.session
+            .response_header()
+            .map_or(&NO_HEADERS, |head| &head.headers)
     }
 
     async fn next(&mut self) -> Result<Option<Bytes>, TransportError> {
@@ -223,7 +275,13 @@ impl Exchange for PingoraExchange {
     }
 
     async fn finish(self) {
-        let Self { session, peer, connector } = self;
-        connector.release_http_session(session, &*peer, Some(IDLE)).await;
+        let Self {
+            session,
+            peer,
+            connector,
+        } = self;
+        connector
+            .release_http_session(session, &*peer, Some(IDLE))
+            .await;
     }
 }

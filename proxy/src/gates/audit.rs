@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 
 use lattice_audit::leaf::{self, Intent};
-use lattice_audit::{Account, Counted, Journal, JournalError, Position, RefusalThrottle, Room, Timestamp};
+use lattice_audit::{
+    Account, Counted, Journal, JournalError, Position, RefusalThrottle, Room, Timestamp,
+};
 use lattice_kernel::gates::{Audit, IntentFacts, RefusalFacts, Slot};
 use lattice_kernel::money::micros;
 use lattice_kernel::principal::Named;
@@ -20,7 +22,10 @@ pub struct AuditTrail {
 impl AuditTrail {
     /// Gate 5 over this journal.
     pub fn new(journal: Journal) -> Self {
-        Self { journal, throttle: RefusalThrottle::default() }
+        Self {
+            journal,
+            throttle: RefusalThrottle::default(),
+        }
     }
 
     /// Writes what was counted in a minute that is over.
@@ -63,15 +68,26 @@ impl Audit for AuditTrail {
     type Slot = OutcomeRoom;
 
     async fn intend(&self, facts: &IntentFacts<'_>) -> Result<OutcomeRoom, Refusal> {
-        let mut room = self.journal.reserve(2).map_err(|error| unavailable(&error))?;
+        let mut room = self
+            .journal
+            .reserve(2)
+            .map_err(|error| unavailable(&error))?;
         let entry = {
             let targets: Vec<leaf::Target<'_>> = facts
                 .plan
                 .targets()
                 .iter()
-                .map(|target| leaf::Target { provider: &target.provider, model: &target.model })
+                .map(|target| leaf::Target {
+                    provider: &target.provider,
+                    model: &target.model,
+                })
                 .collect();
-            let noted: Vec<Cow<'_, str>> = facts.terms.noted.iter().map(|note| Cow::Borrowed(&**note)).collect();
+            let noted: Vec<Cow<'_, str>> = facts
+                .terms
+                .noted
+                .iter()
+                .map(|note| Cow::Borrowed(&**note))
+                .collect();
             Intent {
                 at: timestamp(facts.at),
                 request_id: facts.request_id,
@@ -86,12 +102,18 @@ impl Audit for AuditTrail {
                 input_tokens_bound: facts.terms.input_tokens_bound,
                 output_cap: facts.terms.output_cap,
                 reserved_nano_usd: facts.terms.reserved.map(NanoUsd::as_i64),
-                policy: leaf::Policy { revision: &facts.verdict.revision, cached: facts.verdict.cached },
+                policy: leaf::Policy {
+                    revision: &facts.verdict.revision,
+                    cached: facts.verdict.cached,
+                },
                 noted: &noted,
             }
             .entry()
         };
-        let intent = room.commit(entry).await.map_err(|error| unavailable(&error))?;
+        let intent = room
+            .commit(entry)
+            .await
+            .map_err(|error| unavailable(&error))?;
         Ok(OutcomeRoom {
             room,
             request_id: facts.request_id,
@@ -123,16 +145,22 @@ impl Audit for AuditTrail {
         };
         // A stranger decides how many identity refusals there are, so beyond
         // some a minute they are counted together.
-        let own_leaf = refusal.gate != Gate::Identity || self.throttle.admits(refusal.code.as_str(), at);
+        let own_leaf =
+            refusal.gate != Gate::Identity || self.throttle.admits(refusal.code.as_str(), at);
         if own_leaf {
-            self.journal.record(leaf.entry()).map_err(|error| unavailable(&error))?;
+            self.journal
+                .record(leaf.entry())
+                .map_err(|error| unavailable(&error))?;
         }
         Ok(())
     }
 }
 
 fn named(named: &Named) -> leaf::Named<'_> {
-    leaf::Named { id: named.id, name: &named.name }
+    leaf::Named {
+        id: named.id,
+        name: &named.name,
+    }
 }
 
 fn unavailable(error: &JournalError) -> Refusal {

@@ -1,27 +1,31 @@
 //! Gate 3: what a chat request can cost at the most, and whether there is room
 //! for that.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use lattice_kernel::gates::{Constraints, Granted, Terms};
 use lattice_kernel::{Ask, Code, Gate, NanoUsd, Plan, Principal, Refusal, Target, Usage};
-use lattice_limits::{
-    Exhausted, Family, Hold, Ledger, Mode, PromptSize, Scope, ScopeKind, input_bound,
-};
+use lattice_limits::{Exhausted, Family, Hold, Mode, PromptSize, Scope, ScopeKind, input_bound};
 use lattice_providers::Outbound;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+
+use crate::books::Books;
+use crate::command::CommandError;
 
 /// Prompts above this are counted on a thread that may block, bytes.
 const COUNTED_INLINE: usize = 64 * 1024;
 
 /// Budgets over chat requests.
 pub struct Budgets {
-    ledger: Ledger,
+    books: Arc<Books>,
 }
 
 impl Budgets {
     /// Gate 3 over these books.
-    pub fn new(ledger: Ledger) -> Self {
-        Self { ledger }
+    pub fn new(books: Arc<Books>) -> Self {
+        Self { books }
     }
 }
 
@@ -37,18 +41,33 @@ impl Constraints for Budgets {
         plan: &Plan,
         body: Outbound,
     ) -> Result<Granted<Outbound, Hold>, Refusal> {
+        self.books
+            .cover(who.key.id)
+            .await
+            .map_err(|error| unknown_budgets(&error))?;
         let scopes = scopes_of(who);
-        let Some(mode) = self.ledger.applies(&scopes) else {
+        let Some(mode) = self.books.ledger.applies(&scopes) else {
             let (hold, _) = self.reserve(at, &scopes, NanoUsd::ZERO)?;
-            return Ok(Granted { body, lease: hold.unreckoned(), terms: Terms::default() });
+            return Ok(Granted {
+                body,
+                lease: hold.unreckoned(),
+                terms: Terms::default(),
+            });
         };
         let families = families_of(plan);
         let (mut body, bound) = bound_of(body, families).await?;
-        let mut terms = Terms { input_tokens_bound: Some(bound), ..Terms::default() };
+        let mut terms = Terms {
+            input_tokens_bound: Some(bound),
+            ..Terms::default()
+        };
         terms.output_cap = body.chat.output_cap();
         if mode == Mode::Hard && terms.output_cap.is_none() {
             body.cap_output = true;
-            terms.output_cap = plan.targets().iter().map(|target| target.max_output_tokens).max();
+            terms.output_cap = plan
+                .targets()
+                .iter()
+                .map(|target| target.max_output_tokens)
+                .max();
         }
         let dearest = reckon(plan, &body, bound);
         if dearest.is_none() && mode == Mode::Hard {
@@ -57,7 +76,11 @@ impl Constraints for Budgets {
         let (hold, over) = self.reserve(at, &scopes, dearest.unwrap_or(NanoUsd::ZERO))?;
         terms.reserved = dearest;
         terms.noted = notes(plan, &body, &over);
-        let lease = if dearest.is_some() { hold } else { hold.unreckoned() };
+        let lease = if dearest.is_some() {
+            hold
+        } else {
+            hold.unreckoned()
+        };
         Ok(Granted { body, lease, terms })
     }
 }
@@ -69,13 +92,24 @@ impl Budgets {
         scopes: &[Scope],
         amount: NanoUsd,
     ) -> Result<(Hold, Vec<Exhausted>), Refusal> {
-        self.ledger.reserve(at, scopes, amount).map_err(|exhausted| spent(at, amount, &exhausted))
+        self.books
+            .ledger
+            .reserve(at, scopes, amount)
+            .map_err(|exhausted| spent(at, amount, &exhausted))
     }
 }
 
 fn scopes_of(who: &Principal) -> Vec<Scope> {
-    let key = Scope { kind: ScopeKind::Key, id: who.key.id, name: who.key.name.clone() };
-    let team = who.team.as_ref().map(|team| Scope { kind: ScopeKind::Team, id: team.id, name: team.name.clone() });
+    let key = Scope {
+        kind: ScopeKind::Key,
+        id: who.key.id,
+        name: who.key.name.clone(),
+    };
+    let team = who.team.as_ref().map(|team| Scope {
+        kind: ScopeKind::Team,
+        id: team.id,
+        name: team.name.clone(),
+    });
     team.into_iter().chain([key]).collect()
 }
 
@@ -94,7 +128,11 @@ fn families_of(plan: &Plan) -> Vec<Family> {
 /// The largest input that any target of the plan may count.
 async fn bound_of(body: Outbound, families: Vec<Family>) -> Result<(Outbound, u64), Refusal> {
     let count = move |body: Outbound| {
-        let bound = families.iter().map(|family| count_input(&body, *family)).max().unwrap_or(u64::MAX);
+        let bound = families
+            .iter()
+            .map(|family| count_input(&body, *family))
+            .max()
+            .unwrap_or(u64::MAX);
         (body, bound)
     };
     if body.chat.body().len() <= COUNTED_INLINE {
@@ -133,8 +171,17 @@ fn reckon(plan: &Plan, body: &Outbound, input: u64) -> Option<NanoUsd> {
 /// unasked: the bound takes the dearer of the two.
 fn most(target: &Target, input: u64, output: u64) -> Option<NanoUsd> {
     let price = target.price.as_ref()?;
-    let plain = price.cost(&Usage { input, output, ..Usage::default() })?;
-    let written = price.cost(&Usage { input, cache_write: input, output, ..Usage::default() })?;
+    let plain = price.cost(&Usage {
+        input,
+        output,
+        ..Usage::default()
+    })?;
+    let written = price.cost(&Usage {
+        input,
+        cache_write: input,
+        output,
+        ..Usage::default()
+    })?;
     Some(plain.max(written))
 }
 
@@ -143,41 +190,84 @@ fn notes(plan: &Plan, body: &Outbound, over: &[Exhausted]) -> Vec<Box<str>> {
     if body.cap_output
         && let Some(target) = plan.targets().first()
     {
-        notes.push(format!("max_output_tokens={} (hard budget)", target.max_output_tokens).into());
+        notes.push(
+            format!(
+                "max_output_tokens={} (hard budget)",
+                target.max_output_tokens
+            )
+            .into(),
+        );
     }
     for exhausted in over {
         let budget = &exhausted.budget;
-        notes.push(format!("soft budget of {} {} exceeded", budget.kind.as_str(), ascii(&budget.name)).into());
+        notes.push(
+            format!(
+                "soft budget of {} {} exceeded",
+                budget.kind.as_str(),
+                ascii(&budget.name)
+            )
+            .into(),
+        );
     }
     notes
 }
 
 /// A name that may stand in a header.
 fn ascii(name: &str) -> String {
-    name.chars().map(|char| if char.is_ascii_graphic() { char } else { '_' }).collect()
+    name.chars()
+        .map(|char| if char.is_ascii_graphic() { char } else { '_' })
+        .collect()
+}
+
+fn unknown_budgets(error: &CommandError) -> Refusal {
+    Refusal::new(
+        Gate::Constraints,
+        Code::StoreUnavailable,
+        "The budgets of this key are not in memory and the database cannot be asked for them; try again.",
+    )
+    .retry_after(Duration::from_secs(2))
+    .because(error.to_string())
 }
 
 fn unpriced(plan: &Plan) -> Refusal {
     let target = plan.targets().iter().find(|target| target.price.is_none());
-    let shown = target.map_or_else(String::new, |target| format!(" ({}/{})", target.provider, target.model));
+    let shown = target.map_or_else(String::new, |target| {
+        format!(" ({}/{})", target.provider, target.model)
+    });
     Refusal::new(
         Gate::Constraints,
         Code::LimitUnpriced,
-        format!("A hard budget applies and a target of this model{shown} has no price, so its cost cannot be limited; give the target a `price`, or ask for another model."),
+        format!(
+            "A hard budget applies and a target of this model{shown} has no price, so its cost cannot be limited; give the target a `price`, or ask for another model."
+        ),
     )
 }
 
 fn spent(at: OffsetDateTime, amount: NanoUsd, exhausted: &Exhausted) -> Refusal {
-    let Exhausted { budget, spent, reserved, renews } = exhausted;
+    let Exhausted {
+        budget,
+        spent,
+        reserved,
+        renews,
+    } = exhausted;
     let renewal = renews
         .and_then(|renews| renews.format(&Rfc3339).ok())
-        .map_or_else(|| "It does not renew".to_owned(), |renews| format!("It renews at {renews}"));
+        .map_or_else(
+            || "It does not renew".to_owned(),
+            |renews| format!("It renews at {renews}"),
+        );
     let refusal = Refusal::new(
         Gate::Constraints,
         Code::LimitBudget,
         format!(
             "The {} budget of {} {:?} has no room: {} of {} USD are spent, {} are held by running requests, and this one may cost up to {} USD. {renewal}; ask for fewer max_tokens, or have the budget raised.",
-            budget.window.as_str(), budget.kind.as_str(), budget.name, spent, budget.limit, reserved, amount,
+            budget.window.as_str(),
+            budget.kind.as_str(),
+            budget.name,
+            spent,
+            budget.limit,
+            reserved,
+            amount,
         ),
     );
     match renews.and_then(|renews| (renews - at).try_into().ok()) {
