@@ -12,7 +12,7 @@ nginx=$(PATH=$PATH:/usr/sbin command -v nginx) || {
     exit 0
 }
 
-cargo build --release -p lattice -p lattice-loadtest
+[ -n "${SKIP_BUILD:-}" ] || cargo build --release -p lattice -p lattice-loadtest
 bin=$(realpath "${CARGO_TARGET_DIR:-target}")/release
 
 dir=$(realpath "$(mktemp -d)")

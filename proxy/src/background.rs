@@ -26,7 +26,7 @@ pub struct Background {
 pub fn start(gateway: &Arc<Gateway>, managed: Option<&Arc<Managed>>) -> Background {
     let mut periodic = JoinSet::new();
     periodic.spawn(follow_changes(gateway.clone()));
-    periodic.spawn(write_aggregates(gateway.clone()));
+    periodic.spawn(keep_house(gateway.clone()));
     if let Some(managed) = managed {
         periodic.spawn(keep_alive(gateway.clone(), managed.clone()));
     }
@@ -69,10 +69,13 @@ async fn follow_changes(gateway: Arc<Gateway>) {
     }
 }
 
-/// Writes the counted identity refusals of each minute.
-async fn write_aggregates(gateway: Arc<Gateway>) {
+/// Writes the counted identity refusals of each minute, keeps the metrics small
+/// and lets go of stale connections.
+async fn keep_house(gateway: Arc<Gateway>) {
     loop {
         sleep(POLL).await;
+        gateway.metrics.upkeep();
+        gateway.pool.sweep();
         gateway.gates.audit.write_aggregates(SystemClock.now());
     }
 }

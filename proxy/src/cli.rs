@@ -13,7 +13,8 @@ use crate::command;
     name = "lattice",
     version,
     propagate_version = true,
-    arg_required_else_help = true
+    arg_required_else_help = true,
+    after_help = "Example:\n  lattice config init\n  lattice key create --name me\n  lattice server"
 )]
 pub struct Cli {
     /// Configuration file [default: ./lattice.yaml where there is one].
@@ -56,6 +57,7 @@ pub enum KeyCommand {
     )]
     Create(NewKey),
     /// List keys.
+    #[command(after_help = "Example:\n  lattice key list --json")]
     List(Listing),
     /// Take a key back, by name or id.
     #[command(after_help = "Example:\n  lattice key revoke ci")]
@@ -86,7 +88,7 @@ pub struct NewKey {
     #[arg(long, value_delimiter = ',', value_name = "MODELS")]
     pub models: Option<Vec<String>>,
     /// A hard budget of its own, in USD.
-    #[arg(long, value_name = "USD")]
+    #[arg(long, value_name = "USD", allow_negative_numbers = true)]
     pub budget_usd: Option<f64>,
     /// The budget's span: hour, day, month or total.
     #[arg(long, default_value = "month", requires = "budget_usd")]
@@ -121,6 +123,7 @@ pub enum TeamCommand {
         listing: Listing,
     },
     /// List teams.
+    #[command(after_help = "Example:\n  lattice team list --json")]
     List(Listing),
     /// Delete a team that owns no live key.
     #[command(after_help = "Example:\n  lattice team delete research")]

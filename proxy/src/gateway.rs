@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use crate::activity::Activity;
 use crate::books::Books;
 use crate::catalog::Catalog;
+use crate::data::pool::Pool;
 use crate::data::transport::{PingoraExchange, Upstreams};
 use crate::gates::audit::AuditTrail;
 use crate::gates::constraints::Budgets;
@@ -53,6 +54,8 @@ pub struct Gateway {
     pub stopping: AtomicBool,
     /// Says to whatever still runs that its time is over.
     pub cut: watch::Sender<bool>,
+    /// Idle connections to providers, to be swept.
+    pub pool: Arc<Pool>,
     /// The names of the upstreams.
     pub providers: Vec<String>,
 }

@@ -242,9 +242,15 @@ impl Metrics {
         Streaming(self.streams.clone())
     }
 
+    /// Folds the samples of histograms into their buckets. Until then each takes
+    /// memory, so this must be called even where nobody scrapes.
+    pub fn upkeep(&self) {
+        self.exporter.run_upkeep();
+    }
+
     /// All series, in the text format of Prometheus.
     pub fn render(&self) -> String {
-        self.exporter.run_upkeep();
+        self.upkeep();
         self.exporter.render()
     }
 }

@@ -24,6 +24,9 @@ const LINGER: Duration = Duration::from_millis(50);
 const SPACING: Duration = Duration::from_millis(1);
 /// So many calls in flight are load. Fewer gain nothing by waiting for others.
 const SIBLINGS: u64 = 6;
+/// From here on a sync is shared by so many that twice the spacing still costs
+/// each call less than the sync itself takes.
+const CROWD: u64 = 32;
 /// Bytes that end the linger early.
 const EAGER_BYTES: u64 = 1 << 20;
 /// How often an idle writer looks whether a gap has ended.
@@ -323,7 +326,9 @@ impl Queue {
         } else if self.budget.rooms() < SIBLINGS || self.all_wait(inner) {
             (Posture::Awake, Some(inner.taken))
         } else {
-            (Posture::Gathering, Some(inner.taken + SPACING))
+            let crowded = self.budget.rooms() >= CROWD;
+            let spacing = if crowded { 2 * SPACING } else { SPACING };
+            (Posture::Gathering, Some(inner.taken + spacing))
         }
     }
 

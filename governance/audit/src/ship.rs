@@ -141,7 +141,8 @@ impl Journal {
     }
 
     /// Waits until every durable leaf is in the store. After
-    /// [`Journal::stop`] that is every leaf.
+    /// [`Journal::stop`] that is every leaf. Set a deadline: this waits for as
+    /// long as the store is away or nobody ships.
     pub async fn flushed(&self) {
         loop {
             let mut shipped = pin!(self.shared().shipped.notified());

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use crate::call::Dialect;
 use crate::principal::Principal;
+use crate::record::Presence;
 use crate::refusal::{Code, Gate, Refusal};
 
 /// What is known of a request before it may be recorded: in memory only, so
@@ -26,6 +27,8 @@ pub struct Draft {
     pub principal: Option<Arc<Principal>>,
     /// The model asked for, once the body was read; at most 256 bytes of it.
     pub model: Option<Box<str>>,
+    /// Whether the client is still there.
+    pub presence: Presence,
     laps: [Option<Instant>; Gate::COUNT],
 }
 
@@ -40,6 +43,7 @@ impl Draft {
             dialect,
             principal: None,
             model: None,
+            presence: Presence::default(),
             laps: [None; Gate::COUNT],
         }
     }

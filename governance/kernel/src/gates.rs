@@ -13,6 +13,7 @@ use crate::money::NanoUsd;
 use crate::outcome::Outcome;
 use crate::principal::Principal;
 use crate::proof::Intended;
+use crate::record::Presence;
 use crate::refusal::{Code, Gate, Refusal};
 
 /// The five gates of one gateway.
@@ -83,7 +84,9 @@ pub trait Audit: Send + Sync {
     /// The room that was reserved for the outcome.
     type Slot: Slot;
 
-    /// Resolves once the intent is as durable as the audit mode asks.
+    /// Resolves once the intent is as durable as the audit mode asks. Where it is
+    /// dropped before that, the intent may be on record all the same: then so must
+    /// be an outcome that cost nothing.
     ///
     /// # Errors
     /// `audit_unavailable`.
@@ -207,6 +210,8 @@ pub struct IntentFacts<'a> {
     pub verdict: &'a Verdict,
     /// What gate 3 agreed to.
     pub terms: &'a Terms,
+    /// Whether the client waits for this to be recorded.
+    pub presence: &'a Presence,
 }
 
 /// What is recorded of a refusal.

@@ -32,6 +32,6 @@ pub use money::{NanoUsd, Price, Usage};
 pub use outcome::{Ending, Outcome};
 pub use principal::Principal;
 pub use proof::{Dispatch, Intended};
-pub use record::Record;
+pub use record::{Presence, Record};
 pub use refusal::{Code, Gate, Refusal};
 pub use secret::Secret;

@@ -137,7 +137,7 @@ fn authorize<I, Z: Authorization, C, A, X>(
                 &plan.offered(),
             );
             Err(denied.filter(|_| listed).map_or_else(
-                || Refusal::unknown_model(&ask.model).at(Gate::Authorization),
+                || Refusal::unknown_model(&ask.model),
                 |decided| decided.decision.refusal(),
             ))
         }
@@ -199,20 +199,16 @@ async fn intend<I, Z, C: Constraints, A: Audit, X>(
         plan: &constrained.plan,
         verdict: &constrained.verdict,
         terms: &constrained.granted.terms,
+        presence: &draft.presence,
     };
     let slot = gates.audit.intend(&facts).await?;
     draft.pass(Gate::Audit);
-    Ok(Intended::new(
-        draft.request_id,
-        draft.started,
-        constrained,
-        slot,
-    ))
+    Ok(Intended::new(draft, constrained, slot))
 }
 
 /// Every refusal leaves one leaf; one that cannot be recorded becomes the
-/// refusal of the audit gate.
-fn refused<I, Z, C, A: Audit, X>(
+/// refusal of the audit gate. Public for what a listener refuses after [`list`].
+pub fn refused<I, Z, C, A: Audit, X>(
     gates: &Gates<I, Z, C, A, X>,
     draft: &Draft,
     refusal: Refusal,

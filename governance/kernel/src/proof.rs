@@ -2,11 +2,11 @@
 //! only [`crate::pipeline`] makes them; `tests/ui` shows that nobody else can.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use uuid::Uuid;
 
 use crate::call::{Ask, Plan};
+use crate::draft::Draft;
 use crate::gates::{Granted, Lease, Slot, Verdict};
 use crate::principal::Principal;
 use crate::record::Record;
@@ -47,8 +47,7 @@ pub struct Intended<B> {
 
 impl<B> Intended<B> {
     pub(crate) fn new<L: Lease, S: Slot>(
-        request_id: Uuid,
-        started: Instant,
+        draft: &Draft,
         constrained: Constrained<B, L>,
         slot: S,
     ) -> Self {
@@ -59,15 +58,14 @@ impl<B> Intended<B> {
             granted,
             ..
         } = constrained;
-        let record = Record::open(started, granted.lease, slot);
         Self {
-            request_id,
+            request_id: draft.request_id,
             principal,
             ask,
             plan,
             body: granted.body,
             noted: granted.terms.noted,
-            record,
+            record: Record::open(draft, granted.lease, slot),
         }
     }
 

@@ -2,16 +2,41 @@
 //! closed exactly once: by [`Record::close`], or by being dropped.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::call::Target;
+use crate::draft::Draft;
 use crate::gates::{Lease, Slot};
 use crate::money::{NanoUsd, Usage};
 use crate::outcome::{Ending, Outcome};
 
+/// Whether the client is still there, as whoever watches its socket knows. It
+/// tells a record that is dropped why.
+#[derive(Debug, Clone, Default)]
+pub struct Presence(Arc<AtomicBool>);
+
+impl Presence {
+    /// The client has left: what is dropped from here on is dropped for that.
+    pub fn leave(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// How something ends that is dropped now.
+    #[must_use]
+    pub fn ending(&self) -> Ending {
+        if self.0.load(Ordering::Relaxed) {
+            Ending::ClientGone
+        } else {
+            Ending::Dropped
+        }
+    }
+}
+
 /// Lease and audit slot of one call, and what is known of it so far.
 pub struct Record {
     closing: Option<Box<dyn Closing>>,
+    presence: Presence,
     started: Instant,
     target: Option<Arc<Target>>,
     attempts: u32,
@@ -23,10 +48,11 @@ pub struct Record {
 }
 
 impl Record {
-    pub(crate) fn open<L: Lease, S: Slot>(started: Instant, lease: L, slot: S) -> Self {
+    pub(crate) fn open<L: Lease, S: Slot>(draft: &Draft, lease: L, slot: S) -> Self {
         Self {
             closing: Some(Box::new(Open { lease, slot })),
-            started,
+            presence: draft.presence.clone(),
+            started: draft.started,
             target: None,
             attempts: 0,
             billable: false,
@@ -129,7 +155,7 @@ impl Record {
 impl Drop for Record {
     fn drop(&mut self) {
         if self.closing.is_some() {
-            self.end(Ending::Dropped);
+            self.end(self.presence.ending());
         }
     }
 }

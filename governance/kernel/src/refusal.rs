@@ -173,23 +173,18 @@ impl Refusal {
         }
     }
 
-    /// The caller's model is not among the caller's models.
+    /// The caller's model is not among the caller's models. Gate 2 says so wherever
+    /// it is found out: another gate would tell one that is hidden from one that
+    /// does not exist.
     #[must_use]
     pub fn unknown_model(model: &str) -> Self {
         let shown: String = model.chars().take(128).collect();
         Self::new(
-            Gate::Intake,
+            Gate::Authorization,
             Code::CallerUnknownModel,
             format!("The model {shown:?} does not exist or is not open to this key; GET /v1/models lists those that are."),
         )
         .field("model")
-    }
-
-    /// The same refusal, at another gate.
-    #[must_use]
-    pub fn at(mut self, gate: Gate) -> Self {
-        self.gate = gate;
-        self
     }
 
     /// Names the field at fault.

@@ -1,5 +1,7 @@
 //! Whatever happens to a call, its record is closed once, and its lease settled.
 
+#![expect(clippy::expect_used, reason = "a test fails by panicking")]
+
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -222,6 +224,14 @@ fn walk(
     refuse_at: Option<Gate>,
     play: fn(Record, Arc<Target>),
 ) -> (Result<(), Refusal>, Vec<Event>) {
+    walk_of(&mut draft(), refuse_at, play)
+}
+
+fn walk_of(
+    draft: &mut Draft,
+    refuse_at: Option<Gate>,
+    play: fn(Record, Arc<Target>),
+) -> (Result<(), Refusal>, Vec<Event>) {
     let log = Log::default();
     let stage = Stage {
         log: log.clone(),
@@ -235,10 +245,13 @@ fn walk(
         audit: stage.clone(),
         execution: stage,
     };
-    let mut draft = Draft::new(Dialect::OpenAi, SystemClock.now(), Instant::now());
     let request = Request(Head::default(), log.clone());
-    let walked = futures::executor::block_on(pipeline::govern(&gates, &mut draft, request));
+    let walked = futures::executor::block_on(pipeline::govern(&gates, draft, request));
     (walked, log.events())
+}
+
+fn draft() -> Draft {
+    Draft::new(Dialect::OpenAi, SystemClock.now(), Instant::now())
 }
 
 fn served(play: fn(Record, Arc<Target>)) -> Vec<Event> {
@@ -346,6 +359,18 @@ fn what_cannot_have_been_billed_costs_nothing() {
 }
 
 #[test]
+fn what_is_dropped_because_the_client_left_says_so() {
+    let mut draft = draft();
+    draft.presence.leave();
+    let (_, events) = walk_of(&mut draft, None, |mut record, target| {
+        record.attempt(target);
+        drop(record);
+    });
+    let gone = Event::Closed(Ending::ClientGone, Some(HELD), true);
+    assert_eq!(events[4..], [gone, Event::Settled(HELD)]);
+}
+
+#[test]
 fn a_usage_that_cannot_be_priced_settles_in_full() {
     let end = ending(|mut record, target| {
         record.attempt(target);
@@ -385,10 +410,9 @@ fn a_panic_in_execution_still_settles() {
             audit: stage.clone(),
             execution: stage,
         };
-        let mut draft = Draft::new(Dialect::OpenAi, SystemClock.now(), Instant::now());
         futures::executor::block_on(pipeline::govern(
             &gates,
-            &mut draft,
+            &mut draft(),
             Request(Head::default(), inner),
         ))
     }));

@@ -5,8 +5,9 @@ use lattice_kernel::gates::Lease;
 
 use crate::ledger::{Held, Ledger};
 
-/// An amount held for some spenders. Settling replaces it by the true cost; a
-/// hold that is dropped unsettled is spent in full, because nobody knows better.
+/// An amount held for some spenders. Settling replaces it by the true cost. A
+/// hold that is dropped unsettled is given back: the request went no further
+/// than gate 3. From the intent on, the kernel's record settles it in any case.
 #[derive(Debug)]
 pub struct Hold {
     ledger: Ledger,
@@ -54,6 +55,6 @@ impl Lease for Hold {
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        self.end(self.amount);
+        self.end(NanoUsd::ZERO);
     }
 }

@@ -1,6 +1,6 @@
 //! `lattice config …`
 
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -11,7 +11,7 @@ use crate::cli::ConfigCommand;
 use crate::command::{CommandError, Done};
 use crate::config::load::find;
 use crate::config::raw::Raw;
-use crate::config::{Config, load};
+use crate::config::{Config, ConfigError, load};
 
 /// A first configuration: it works as it is.
 const FIRST: &str = include_str!("first.yaml");
@@ -34,10 +34,13 @@ fn init(output: &Path) -> Done {
         .create_new(true)
         .open(output)
         .map_err(|error| {
-            CommandError::Failed(format!(
-                "{}: {error}; an existing file is left alone",
-                output.display()
-            ))
+            let why = match error.kind() {
+                ErrorKind::AlreadyExists => {
+                    "is there already and is left alone; name another with --output".into()
+                }
+                _ => format!("cannot be written: {error}"),
+            };
+            CommandError::Failed(format!("{} {why}", output.display()))
         })?;
     file.write_all(FIRST.as_bytes())?;
     println!(
@@ -56,6 +59,7 @@ fn check(named: Option<PathBuf>) -> Done {
     });
     let (config, policy) = match checked {
         Ok(checked) => checked,
+        Err(error @ CommandError::Config(ConfigError::Unreadable { .. })) => return Err(error),
         Err(error) => {
             eprintln!("lattice: {error}");
             return Ok(ExitCode::FAILURE);
@@ -63,14 +67,19 @@ fn check(named: Option<PathBuf>) -> Done {
     };
     let source = source.map_or_else(|| "environment".into(), |path| path.display().to_string());
     println!("{source}: sound");
+    let providers: Vec<&str> = config
+        .providers
+        .iter()
+        .map(|provider| &*provider.name)
+        .collect();
+    let none = "none: declare one, or set OPENAI_API_KEY where there is no file";
     println!(
         "  providers  {}",
-        config
-            .providers
-            .iter()
-            .map(|provider| &*provider.name)
-            .collect::<Vec<_>>()
-            .join(", ")
+        if providers.is_empty() {
+            none.into()
+        } else {
+            providers.join(", ")
+        }
     );
     for (name, plan) in Catalog::new(&config).models() {
         let targets = plan.targets().iter().map(|target| {
@@ -102,7 +111,7 @@ pub fn policy_set(config: &Config) -> Result<PolicySet, CommandError> {
         Some(dir) => PolicySet::from_dir(dir),
         None => PolicySet::shipped(),
     };
-    set.map_err(|error| CommandError::Failed(format!("policy: {error}")))
+    set.map_err(|error| CommandError::Failed(format!("policy.dir: {error}")))
 }
 
 /// The JSON Schema of `lattice.yaml`.

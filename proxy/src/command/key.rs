@@ -194,10 +194,15 @@ impl Key {
             team: row.team_name,
             models: row.models,
             state,
-            created_at: row.created_at.format(&Rfc3339).ok(),
-            expires_at: row.expires_at.and_then(|end| end.format(&Rfc3339).ok()),
+            created_at: seconds(row.created_at),
+            expires_at: row.expires_at.and_then(seconds),
         }
     }
+}
+
+/// A time for people: what is below a second only makes columns ragged.
+fn seconds(at: OffsetDateTime) -> Option<String> {
+    at.replace_nanosecond(0).ok()?.format(&Rfc3339).ok()
 }
 
 /// A name that fits in listings, headers and labels.

@@ -19,6 +19,7 @@ use crate::catalog::Catalog;
 use crate::command::config::policy_set;
 use crate::command::{CommandError, Done};
 use crate::config::{Config, load};
+use crate::data::pool::Pool;
 use crate::data::transport::Upstreams;
 use crate::gates::audit::{AuditTrail, timestamp};
 use crate::gates::constraints::Budgets;
@@ -117,13 +118,14 @@ async fn assemble(
     let metrics =
         Metrics::install(&catalog).map_err(|error| CommandError::Failed(error.to_string()))?;
     let providers = Directory::new(config.providers.clone());
+    let pool = Arc::new(Pool::default());
     let gateway = Gateway {
         gates: Gates {
             identity,
             authorization: Policy::new(policy_set(config)?),
             constraints: Budgets::new(books.clone()),
             audit: AuditTrail::new(journal.clone()),
-            execution: Remote::new(Upstreams::new(), providers, FIRST_BYTE),
+            execution: Remote::new(Upstreams::new(pool.clone()), providers, FIRST_BYTE),
         },
         catalog,
         metrics,
@@ -136,6 +138,7 @@ async fn assemble(
         store,
         stopping: AtomicBool::new(false),
         cut: watch::Sender::new(false),
+        pool,
         providers: config
             .providers
             .iter()

@@ -332,7 +332,11 @@ fn check_provider(
         })?;
     let url_at = format!("{at}.base_url");
     let url = Url::parse(base_url).ok_or_else(|| {
-        ConfigError::invalid(url_at, format!("{base_url:?} is not a base URL; write http(s)://HOST[:PORT]/PATH, without user, query or fragment"))
+        // Not quoted: what stands before an `@` or behind a `?` may be a secret.
+        ConfigError::invalid(
+            url_at,
+            "is not a base URL; write http(s)://HOST[:PORT]/PATH, without user, query or fragment",
+        )
     })?;
     let api_key = provider
         .api_key

@@ -2,8 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use serde_saphyr::{Error, SnippetMode};
+
 use crate::config::checked::Config;
-use crate::config::raw::Raw;
+use crate::config::raw::{Raw, SecretSource};
 
 /// Why a configuration is refused. Each text names the place and the mend.
 #[derive(Debug, thiserror::Error)]
@@ -17,7 +19,7 @@ pub enum ConfigError {
         source: std::io::Error,
     },
     /// The file is not what the schema asks for.
-    #[error("{path}: {what}")]
+    #[error("{path}:{what}")]
     Malformed {
         /// The file.
         path: PathBuf,
@@ -85,29 +87,67 @@ pub fn parse(path: &Path, text: &str) -> Result<Raw, ConfigError> {
         return Ok(Raw::default());
     }
     serde_saphyr::from_str(text).map_err(|error| {
-        let said = error.to_string();
-        let hint = nearest_key(&said)
-            .map(|key| format!(" (did you mean `{key}`?)"))
-            .unwrap_or_default();
+        let place = error
+            .location()
+            .map(|at| format!("{}:{}: ", at.line(), at.column()));
         ConfigError::Malformed {
             path: path.to_path_buf(),
-            what: format!("{said}{hint}"),
+            what: format!(
+                "{}{}",
+                place.unwrap_or_default(),
+                explain(error.without_snippet())
+            ),
         }
     })
 }
 
-/// The known key that is nearest to the unknown one of a serde message:
-/// ``unknown field `lisen`, expected one of `listen`, …``.
-fn nearest_key(said: &str) -> Option<String> {
-    let rest = said
-        .split_once("unknown field")
-        .or_else(|| said.split_once("unknown variant"))?
-        .1;
-    let mut quoted = rest.split('`').skip(1).step_by(2);
-    let unknown = quoted.next()?;
-    quoted
-        .map(|known| (strsim::damerau_levenshtein(unknown, known), known))
+/// What is wrong, in the words of somebody who writes the file. Never shows a
+/// line of it: a secret that was put where it does not belong would be in the log.
+fn explain(error: &Error) -> String {
+    match error {
+        Error::SerdeUnknownVariant { expected, .. } if *expected == SecretSource::SPELLINGS => {
+            "a secret is never written here; point to it with { env: NAME } or { file: PATH }"
+                .into()
+        }
+        Error::SerdeUnknownField {
+            field, expected, ..
+        } => {
+            format!("unknown key `{field}`{}", known(field, expected))
+        }
+        Error::SerdeUnknownVariant {
+            variant, expected, ..
+        } => {
+            format!("`{variant}` is not known here{}", known(variant, expected))
+        }
+        Error::SerdeMissingField { field, .. } => format!("`{field}` is missing"),
+        Error::DuplicateMappingKey { key: Some(key), .. } => {
+            format!("`{key}` is there twice; keep one")
+        }
+        Error::InvalidScalar { ty, .. } => match *ty {
+            "bool" => "must be true or false".into(),
+            "f32" | "f64" => "must be a number".into(),
+            _ => "must be a whole number, 0 or more".into(),
+        },
+        other => {
+            let options = serde_saphyr::render_options! { snippets: SnippetMode::Off };
+            let said = other.render_with_options(options);
+            said.split(" at line ")
+                .next()
+                .unwrap_or_default()
+                .to_owned()
+        }
+    }
+}
+
+/// The nearest of the words that would do, then all of them.
+fn known(unknown: &str, expected: &[&str]) -> String {
+    let nearest = expected
+        .iter()
+        .map(|known| (strsim::damerau_levenshtein(unknown, known), *known))
         .filter(|(distance, known)| *distance <= known.len() / 2)
-        .min()
-        .map(|(_, known)| known.to_owned())
+        .min();
+    let hint = nearest
+        .map(|(_, known)| format!("; did you mean `{known}`?"))
+        .unwrap_or_default();
+    format!("{hint} (known: {})", expected.join(", "))
 }

@@ -69,6 +69,11 @@ pub enum SecretSource {
     File(PathBuf),
 }
 
+impl SecretSource {
+    /// How the variants are written.
+    pub const SPELLINGS: [&str; 2] = ["env", "file"];
+}
+
 /// Where durable state lives.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]

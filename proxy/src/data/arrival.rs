@@ -13,7 +13,7 @@ use lattice_dialects::json::Malformed;
 use lattice_dialects::openai::chat::ChatRequest;
 use lattice_kernel::Draft;
 use lattice_kernel::call::Arrival;
-use lattice_kernel::{Action, Ask, Call, Code, Gate, Head, Principal, Refusal};
+use lattice_kernel::{Action, Ask, Call, Code, Gate, Head, Presence, Principal, Refusal};
 use lattice_providers::Outbound;
 use pingora::protocols::http::ServerSession;
 use tokio::sync::oneshot;
@@ -39,6 +39,7 @@ pub struct Conduit<'a> {
     session: &'a mut ServerSession,
     wanted: oneshot::Receiver<Delivery>,
     max_body: usize,
+    presence: Presence,
 }
 
 /// The two ends of one request.
@@ -47,6 +48,7 @@ pub fn connect<'a>(
     head: Head,
     catalog: &'a Catalog,
     max_body: usize,
+    presence: Presence,
 ) -> (ChatArrival<'a>, Conduit<'a>) {
     let (body, wanted) = oneshot::channel();
     (
@@ -59,6 +61,7 @@ pub fn connect<'a>(
             session,
             wanted,
             max_body,
+            presence,
         },
     )
 }
@@ -77,14 +80,23 @@ impl Conduit<'_> {
             session,
             wanted,
             max_body,
+            presence,
         } = self;
         let Ok(delivery) = wanted.await else {
             return std::future::pending().await;
         };
+        let body = read_body(session, max_body).await;
+        let refused = body.is_err();
         // A receiver that is gone has stopped waiting; nothing is lost by that.
-        drop(delivery.send(read_body(session, max_body).await));
+        drop(delivery.send(body));
+        if refused {
+            // The client waits for the answer; what it still sends, or its having
+            // sent all that it will, says nothing about that.
+            return std::future::pending().await;
+        }
         loop {
             if session.read_body_or_idle(true).await.is_err() {
+                presence.leave();
                 return Err(Gone);
             }
         }

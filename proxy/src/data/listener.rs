@@ -43,6 +43,9 @@ impl HttpServerApp for Listener {
             return None;
         }
         let _active = self.gateway.activity.enter();
+        // Without this a next request that comes early would be taken for a client
+        // that left, and would cancel the one that runs.
+        session.set_pipelining_enabled(true);
         session.set_read_timeout(Some(READ));
         session.set_write_timeout(Some(WRITE));
         if *shutdown.borrow() {

@@ -5,7 +5,9 @@
 //! is ours to say, `transport` reaches upstreams. pingora is named here alone.
 
 pub mod arrival;
+mod coalesce;
 pub mod listener;
+pub mod pool;
 pub mod respond;
 pub mod routes;
 pub mod serve;

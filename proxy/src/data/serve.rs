@@ -7,6 +7,7 @@ use http::header::{ALLOW, AUTHORIZATION};
 use lattice_dialects::openai::{Model, list_models};
 use lattice_kernel::pipeline;
 use lattice_kernel::{Clock, Code, Dialect, Draft, Gate, Head, Refusal, Secret};
+use percent_encoding::percent_decode_str;
 use pingora::protocols::http::ServerSession;
 
 use crate::data::arrival::{self, Gone};
@@ -35,7 +36,8 @@ pub async fn serve(gateway: &Gateway, session: &mut ServerSession) -> After {
         Ok(Route::Chat) => chat(gateway, session, &mut draft).await,
         Ok(Route::Models) => models(gateway, session, &mut draft, None).await,
         Ok(Route::Model(id)) => {
-            let id = id.to_owned();
+            // Clients encode the slash of `provider/model`.
+            let id = percent_decode_str(id).decode_utf8_lossy().into_owned();
             models(gateway, session, &mut draft, Some(&id)).await
         }
         Err(no_route) => lost(session, &draft, &no_route).await,
@@ -53,7 +55,9 @@ async fn chat(
     draft: &mut Draft,
 ) -> pingora::Result<After> {
     let head = head_of(session);
-    let (arrival, conduit) = arrival::connect(session, head, &gateway.catalog, gateway.max_body);
+    let presence = draft.presence.clone();
+    let (arrival, conduit) =
+        arrival::connect(session, head, &gateway.catalog, gateway.max_body, presence);
     let replied = tokio::select! {
         biased;
         replied = pipeline::govern(&gateway.gates, draft, arrival) => replied,
@@ -107,7 +111,14 @@ async fn models(
         None => list_models(listed.into_iter().map(model)),
         Some(id) => match listed.into_iter().find(|name| *name == id) {
             Some(id) => model(id).render(),
-            None => return refuse(session, draft, &Refusal::unknown_model(id)).await,
+            None => {
+                draft.asks_for(id);
+                let refusal = pipeline::refused(&gateway.gates, draft, Refusal::unknown_model(id));
+                gateway
+                    .metrics
+                    .request_ended(&RequestEnded::refused(draft, &refusal));
+                return refuse(session, draft, &refusal).await;
+            }
         },
     };
     let head = respond::head(200, draft.request_id)?;

@@ -3,8 +3,8 @@
 
 use bytes::{Bytes, BytesMut};
 use futures::FutureExt as _;
-use http::HeaderValue;
 use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, TRANSFER_ENCODING};
+use http::{HeaderName, HeaderValue};
 use lattice_dialects::openai::chat::{Asked, Relay, Verdict, usage_of};
 use lattice_dialects::openai::{Mark, annotate, chat};
 use lattice_kernel::Draft;
@@ -17,6 +17,14 @@ use crate::data::respond;
 use crate::data::serve::{After, end_of};
 use crate::gateway::Gateway;
 use crate::metrics::RequestEnded;
+
+const LATTICE_COST_USD: HeaderName = HeaderName::from_static("x-lattice-cost-usd");
+const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+const LATTICE_PROVIDER: HeaderName = HeaderName::from_static("x-lattice-provider");
+const LATTICE_MODEL: HeaderName = HeaderName::from_static("x-lattice-model");
+const LATTICE_ATTEMPTS: HeaderName = HeaderName::from_static("x-lattice-attempts");
+const LATTICE_OVERHEAD_US: HeaderName = HeaderName::from_static("x-lattice-overhead-us");
+const LATTICE_NOTED: HeaderName = HeaderName::from_static("x-lattice-noted");
 
 /// The most that one write gathers from reads that are already there.
 const GATHER: usize = 64 * 1024;
@@ -129,7 +137,7 @@ async fn whole<E: Exchange>(
         let usage = canonical(&usage);
         record.used(usage);
         if let Some(cost) = record.cost_of(&usage) {
-            head.insert_header("x-lattice-cost-usd", cost.to_string())?;
+            head.insert_header(LATTICE_COST_USD, cost.to_string())?;
         }
     }
     if let Some(content_type) = content_type {
@@ -176,7 +184,7 @@ async fn event_stream<E: Exchange>(
     } = answer;
     head.insert_header(CONTENT_TYPE, "text/event-stream; charset=utf-8")?;
     head.insert_header(CACHE_CONTROL, "no-cache")?;
-    head.insert_header("x-accel-buffering", "no")?;
+    head.insert_header(ACCEL_BUFFERING, "no")?;
     if session.req_header().version == http::Version::HTTP_11 {
         head.insert_header(TRANSFER_ENCODING, "chunked")?;
     } else if !session.is_http2() {
@@ -420,19 +428,19 @@ fn head<E: Exchange>(draft: &Draft, answer: &Answer<E>) -> pingora::Result<Respo
             head.append_header(name.clone(), value.clone())?;
         }
     }
-    head.insert_header("x-lattice-provider", &*answer.target.provider)?;
+    head.insert_header(LATTICE_PROVIDER, &*answer.target.provider)?;
     if let Ok(model) = HeaderValue::from_str(&answer.target.model) {
-        head.insert_header("x-lattice-model", model)?;
+        head.insert_header(LATTICE_MODEL, model)?;
     }
-    head.insert_header("x-lattice-attempts", answer.record.attempts())?;
+    head.insert_header(LATTICE_ATTEMPTS, answer.record.attempts())?;
     let gates: u128 = draft
         .laps()
         .filter(|(gate, _)| *gate != Gate::Intake)
         .map(|(_, lap)| lap.as_micros())
         .sum();
-    head.insert_header("x-lattice-overhead-us", gates.to_string())?;
+    head.insert_header(LATTICE_OVERHEAD_US, gates.to_string())?;
     if !answer.noted.is_empty() {
-        head.insert_header("x-lattice-noted", answer.noted.join(", "))?;
+        head.insert_header(LATTICE_NOTED, answer.noted.join(", "))?;
     }
     Ok(head)
 }

@@ -1,4 +1,4 @@
-//! [`Transport`] on pingora's connector: pooled HTTP/1.1 to providers.
+//! [`Transport`] on pingora's connector and its HTTP/1.1 client.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -13,27 +13,28 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use lattice_kernel::Dispatch;
 use lattice_providers::{Exchange, Provider, Transport, TransportError, UpstreamRequest};
 use parking_lot::Mutex;
-use pingora::connectors::ConnectorOptions;
-use pingora::connectors::http::Connector;
+use pingora::connectors::TransportConnector;
 use pingora::http::RequestHeader;
-use pingora::protocols::http::client::HttpSession;
+use pingora::protocols::http::v1::client::HttpSession;
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType};
+
+use crate::data::coalesce::Coalesce;
+use crate::data::pool::Pool;
 
 const CONNECT: Duration = Duration::from_secs(10);
 /// A provider may think for long between two tokens, but not for ever.
 const BETWEEN_READS: Duration = Duration::from_secs(300);
 const WRITE: Duration = Duration::from_secs(60);
-const IDLE: Duration = Duration::from_secs(60);
 /// How long a resolved name is used before it is looked up again.
 const NAME_LIFE: Duration = Duration::from_secs(30);
-const POOL: usize = 1024;
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("lattice/", env!("CARGO_PKG_VERSION")));
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Connections to every provider.
 pub struct Upstreams {
-    connector: Arc<Connector>,
+    connector: TransportConnector,
+    pool: Arc<Pool>,
     peers: Mutex<HashMap<Arc<str>, Resolved>>,
 }
 
@@ -44,10 +45,11 @@ struct Resolved {
 }
 
 impl Upstreams {
-    /// An empty pool.
-    pub fn new() -> Self {
+    /// No connections yet; idle ones are kept in `pool`.
+    pub fn new(pool: Arc<Pool>) -> Self {
         Self {
-            connector: Arc::new(Connector::new(Some(ConnectorOptions::new(POOL)))),
+            connector: TransportConnector::new(None),
+            pool,
             peers: Mutex::default(),
         }
     }
@@ -64,7 +66,6 @@ impl Upstreams {
         peer.options.connection_timeout = Some(CONNECT);
         peer.options.total_connection_timeout = Some(CONNECT);
         peer.options.write_timeout = Some(WRITE);
-        peer.options.idle_timeout = Some(IDLE);
         let peer = Arc::new(peer);
         let resolved = Resolved {
             peer: peer.clone(),
@@ -74,35 +75,23 @@ impl Upstreams {
         Ok(peer)
     }
 
-    async fn exchange(
-        &self,
-        peer: &Arc<HttpPeer>,
-        head: &RequestHeader,
-        body: &Bytes,
-        first_byte: Duration,
-    ) -> Result<PingoraExchange, TransportError> {
-        loop {
-            let (mut session, reused) = self
-                .connector
-                .get_http_session(&**peer)
-                .await
-                .map_err(|error| TransportError::Unreached(error.to_string()))?;
-            session.set_write_timeout(Some(WRITE));
-            match ask(&mut session, head, body, first_byte).await {
-                Ok(()) => {
-                    return Ok(PingoraExchange::new(
-                        session,
-                        peer.clone(),
-                        self.connector.clone(),
-                    ));
-                }
-                // A pooled connection that the provider closed while it was idle
-                // has not carried the request. Anything else may have, and a
-                // second attempt would pay for the generation twice.
-                Err(Failure::ClosedBeforeReply(_)) if reused => {}
-                Err(failure) => return Err(failure.into()),
+    /// A connection of the pool, or a new one.
+    async fn connection(&self, provider: &Provider) -> Result<(HttpSession, bool), TransportError> {
+        let pooled = self.pool.take(&provider.name);
+        let reused = pooled.is_some();
+        let stream = match pooled {
+            Some(stream) => stream,
+            None => {
+                let peer = self.peer(provider).await?;
+                let connected = self.connector.new_stream(&*peer).await;
+                let stream =
+                    connected.map_err(|error| TransportError::Unreached(error.to_string()))?;
+                Box::new(Coalesce::new(stream))
             }
-        }
+        };
+        let mut session = HttpSession::new(stream);
+        session.write_timeout = Some(WRITE);
+        Ok((session, reused))
     }
 }
 
@@ -116,10 +105,26 @@ impl Transport for Upstreams {
         request: UpstreamRequest,
         first_byte: Duration,
     ) -> Result<PingoraExchange, TransportError> {
-        let head = head(provider, &request)
-            .map_err(|error| TransportError::Unreached(error.to_string()))?;
-        let peer = self.peer(provider).await?;
-        self.exchange(&peer, &head, &request.body, first_byte).await
+        let unreached = |error: Box<Error>| TransportError::Unreached(error.to_string());
+        loop {
+            let (mut session, reused) = self.connection(provider).await?;
+            let head = Box::new(head(provider, &request).map_err(unreached)?);
+            match ask(&mut session, head, &request.body, first_byte).await {
+                Ok(()) => {
+                    let (provider, pool) = (provider.name.clone(), self.pool.clone());
+                    return Ok(PingoraExchange {
+                        session,
+                        provider,
+                        pool,
+                    });
+                }
+                // A pooled connection that the provider closed while it was idle
+                // has not carried the request. Anything else may have, and a
+                // second attempt would pay for the generation twice.
+                Err(Failure::ClosedBeforeReply(_)) if reused => {}
+                Err(failure) => return Err(failure.into()),
+            }
+        }
     }
 }
 
@@ -168,34 +173,28 @@ async fn resolve(host: &str, port: u16) -> Result<SocketAddr, TransportError> {
 
 async fn ask(
     session: &mut HttpSession,
-    head: &RequestHeader,
+    head: Box<RequestHeader>,
     body: &Bytes,
     first_byte: Duration,
 ) -> Result<(), Failure> {
     let closed = |error: Box<Error>| Failure::ClosedBeforeReply(error.to_string());
-    session
-        .write_request_header(Box::new(head.clone()))
-        .await
-        .map_err(closed)?;
-    session
-        .write_request_body(body.clone(), true)
-        .await
-        .map_err(closed)?;
-    session.finish_request_body().await.map_err(closed)?;
+    session.write_request_header(head).await.map_err(closed)?;
+    session.write_body(body).await.map_err(closed)?;
+    session.finish_body().await.map_err(closed)?;
     loop {
-        match tokio::time::timeout(first_byte, session.read_response_header()).await {
+        match tokio::time::timeout(first_byte, session.read_response()).await {
             Err(_) => return Err(Failure::Silent(first_byte)),
             Ok(Err(error)) => return Err(Failure::of(&error)),
-            Ok(Ok(())) => {}
+            Ok(Ok(_)) => {}
         }
         // 1xx are hints; the reply proper follows them.
-        match session.response_header() {
+        match session.resp_header() {
             Some(head) if head.status.is_informational() => {}
             Some(_) => break,
             None => return Err(Failure::Broken("no response head".into())),
         }
     }
-    session.set_read_timeout(Some(BETWEEN_READS));
+    session.read_timeout = Some(BETWEEN_READS);
     Ok(())
 }
 
@@ -234,18 +233,8 @@ impl From<Failure> for TransportError {
 /// A reply on a pingora connection.
 pub struct PingoraExchange {
     session: HttpSession,
-    peer: Arc<HttpPeer>,
-    connector: Arc<Connector>,
-}
-
-impl PingoraExchange {
-    fn new(session: HttpSession, peer: Arc<HttpPeer>, connector: Arc<Connector>) -> Self {
-        Self {
-            session,
-            peer,
-            connector,
-        }
-    }
+    provider: Arc<str>,
+    pool: Arc<Pool>,
 }
 
 /// What stands in for headers that are not there; `ask` has seen a head.
@@ -254,18 +243,18 @@ static NO_HEADERS: LazyLock<HeaderMap> = LazyLock::new(HeaderMap::new);
 impl Exchange for PingoraExchange {
     fn status(&self) -> u16 {
         self.session
-            .response_header()
-            .map_or(502, |head| head.status.as_u16())
+            .get_status()
+            .map_or(502, |status| status.as_u16())
     }
 
     fn headers(&self) -> &HeaderMap {
         self.session
-            .response_header()
+            .resp_header()
             .map_or(&NO_HEADERS, |head| &head.headers)
     }
 
     async fn next(&mut self) -> Result<Option<Bytes>, TransportError> {
-        match self.session.read_response_body().await {
+        match self.session.read_body_bytes().await {
             Ok(bytes) => Ok(bytes),
             Err(error) if *error.etype() == ErrorType::ReadTimedout => {
                 Err(TransportError::TimedOut(error.to_string()))
@@ -276,12 +265,13 @@ impl Exchange for PingoraExchange {
 
     async fn finish(self) {
         let Self {
-            session,
-            peer,
-            connector,
+            mut session,
+            provider,
+            pool,
         } = self;
-        connector
-            .release_http_session(session, &*peer, Some(IDLE))
-            .await;
+        session.respect_keepalive();
+        if let Some(stream) = session.reuse().await {
+            pool.put(&provider, stream);
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! Gate 5 over the journal.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use lattice_audit::leaf::{self, Intent};
 use lattice_audit::{
@@ -9,7 +10,7 @@ use lattice_audit::{
 use lattice_kernel::gates::{Audit, IntentFacts, RefusalFacts, Slot};
 use lattice_kernel::money::micros;
 use lattice_kernel::principal::Named;
-use lattice_kernel::{Clock, Code, Ending, Gate, NanoUsd, Outcome, Refusal, SystemClock};
+use lattice_kernel::{Clock, Code, Ending, Gate, NanoUsd, Outcome, Presence, Refusal, SystemClock};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -110,21 +111,23 @@ impl Audit for AuditTrail {
             }
             .entry()
         };
-        let intent = room
-            .commit(entry)
-            .await
-            .map_err(|error| unavailable(&error))?;
-        Ok(OutcomeRoom {
+        let receipt = room.commit(entry);
+        let mut room = OutcomeRoom {
             room,
             request_id: facts.request_id,
-            intent,
+            intent: receipt.position(),
+            unanswered: Some(facts.presence.clone()),
             account: Account {
                 at: timestamp(facts.at),
                 key: Some(facts.principal.key.id),
                 team: facts.principal.team.as_ref().map(|team| team.id),
                 reserved_nano: facts.terms.reserved.map(NanoUsd::as_i64),
             },
-        })
+        };
+        let answer = receipt.await;
+        room.unanswered = None;
+        room.intent = answer.map_err(|error| unavailable(&error))?;
+        Ok(room)
     }
 
     fn refuse(&self, facts: &RefusalFacts<'_>) -> Result<(), Refusal> {
@@ -169,7 +172,7 @@ fn unavailable(error: &JournalError) -> Refusal {
         Code::AuditUnavailable,
         "The audit journal cannot take a record, and nothing is served unrecorded; try again, or see /readyz on the admin listener.",
     )
-    .retry_after(std::time::Duration::from_secs(2))
+    .retry_after(Duration::from_secs(2))
     .because(error.to_string())
 }
 
@@ -179,11 +182,40 @@ pub struct OutcomeRoom {
     request_id: Uuid,
     /// `None`: the intent is in a gap that is counted, and so is the outcome.
     intent: Option<Position>,
+    /// Set while it is not known whether the intent is on record. Where nobody
+    /// waits for that any more, it gets an outcome: nothing was sent.
+    unanswered: Option<Presence>,
     account: Account,
 }
 
 impl Slot for OutcomeRoom {
     fn close(mut self, outcome: &Outcome) {
+        self.write(outcome);
+    }
+}
+
+impl Drop for OutcomeRoom {
+    fn drop(&mut self) {
+        if let Some(presence) = self.unanswered.take() {
+            self.write(&Outcome {
+                ending: presence.ending(),
+                status: None,
+                provider: None,
+                model: None,
+                attempts: 0,
+                usage: None,
+                cost: Some(NanoUsd::ZERO),
+                estimated: false,
+                reserved: None,
+                first_byte: None,
+                duration: Duration::ZERO,
+            });
+        }
+    }
+}
+
+impl OutcomeRoom {
+    fn write(&mut self, outcome: &Outcome) {
         let Some(intent) = self.intent else { return };
         let code = match outcome.ending {
             Ending::Failed(code) => Some(code.as_str()),

@@ -1,8 +1,15 @@
 //! A real gateway in a process of its own, with its own data folder and its own
 //! PostgreSQL, before a mock upstream in this process.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test fails by panicking"
+)]
 #![expect(dead_code, reason = "each test file uses its own part of the harness")]
+
+pub mod python;
+pub mod wire;
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
@@ -25,13 +32,38 @@ pub struct Upstream {
 
 impl Upstream {
     pub fn start() -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .unwrap();
         let mock = runtime.block_on(Mock::start(Options::default())).unwrap();
         Self { mock, runtime }
     }
 
     pub fn base_url(&self) -> String {
         self.mock.base_url()
+    }
+
+    /// Goes away, cutting every connection, and comes back at the same address.
+    pub fn restart(&mut self) {
+        let listen = self.mock.addr();
+        self.runtime.block_on(async {
+            // The address is free only once the old one has stopped, which consumes it.
+            let elsewhere = Mock::start(Options::default()).await.unwrap();
+            std::mem::replace(&mut self.mock, elsewhere).stop().await;
+            self.mock = Mock::start(Options {
+                listen,
+                ..Options::default()
+            })
+            .await
+            .unwrap();
+        });
+    }
+
+    /// The body that it received last.
+    pub fn last_body(&self) -> bytes::Bytes {
+        self.mock.last().expect("a request").body
     }
 }
 
@@ -54,7 +86,10 @@ pub struct Reply {
 
 impl Reply {
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+        self.headers
+            .iter()
+            .find(|(known, _)| known.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
     }
 
     pub fn json(&self) -> Value {
@@ -63,17 +98,24 @@ impl Reply {
 
     /// `lattice.code` of an error.
     pub fn code(&self) -> String {
-        self.json()["lattice"]["code"].as_str().unwrap_or_default().to_owned()
+        self.json()["lattice"]["code"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned()
     }
 }
 
 /// A configuration with one model `mock` at `upstream`; `more` is appended.
 pub fn config(upstream: &Upstream, more: &str) -> String {
+    config_for(&upstream.base_url(), more)
+}
+
+/// A configuration whose provider `mock` is at `base_url`; `more` is appended.
+pub fn config_for(base_url: &str, more: &str) -> String {
     format!(
         "server: {{ listen: 127.0.0.1:0, admin_listen: 127.0.0.1:0, drain_seconds: 20 }}\n\
          data_dir: ./data\n\
-         providers:\n  mock: {{ kind: openai_compatible, base_url: {} }}\n{more}",
-        upstream.base_url()
+         providers:\n  mock: {{ kind: openai_compatible, base_url: {base_url} }}\n{more}"
     )
 }
 
@@ -97,20 +139,44 @@ impl Gateway {
         let folder = tempfile::tempdir().unwrap();
         // PostgreSQL's own account must be able to look in, where we are root.
         #[cfg(unix)]
-        std::fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        std::fs::set_permissions(
+            folder.path(),
+            std::os::unix::fs::PermissionsExt::from_mode(0o755),
+        )
+        .unwrap();
         std::fs::write(folder.path().join("lattice.yaml"), config).unwrap();
-        let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        Self { folder, child: None, clients: String::new(), admin: String::new(), environment: environment.collect() }
+        let environment = environment
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Self {
+            folder,
+            child: None,
+            clients: String::new(),
+            admin: String::new(),
+            environment: environment.collect(),
+        }
     }
 
     /// Starts the gateway (again) and waits until it says where it listens.
     pub fn launch(&mut self) {
-        let log = std::fs::OpenOptions::new().create(true).append(true).open(self.log_path()).unwrap();
-        let mut child = self.command(&["server"]).stdout(Stdio::piped()).stderr(log).spawn().unwrap();
+        let log = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(self.log_path())
+            .unwrap();
+        let mut child = self
+            .command(&["server"])
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .spawn()
+            .unwrap();
         let mut out = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
         out.read_line(&mut line).unwrap();
-        let mut addresses = line.split("http://").skip(1).map(|rest| rest.split([' ', '/', '\n']).next().unwrap());
+        let mut addresses = line
+            .split("http://")
+            .skip(1)
+            .map(|rest| rest.split([' ', '/', '\n']).next().unwrap());
         match (addresses.next(), addresses.next()) {
             (Some(clients), Some(admin)) => {
                 self.clients = clients.to_owned();
@@ -192,7 +258,13 @@ impl Gateway {
     }
 
     pub fn metrics(&self) -> String {
-        read(agent().get(format!("http://{}/metrics", self.admin)).call().unwrap()).body
+        read(
+            agent()
+                .get(format!("http://{}/metrics", self.admin))
+                .call()
+                .unwrap(),
+        )
+        .body
     }
 
     /// Every leaf in the store, in order, once the journal has nothing left to ship.
@@ -201,7 +273,10 @@ impl Gateway {
             self.shipped();
         }
         let export = self.lattice(&["audit", "export"]);
-        export.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["leaf"].clone()).collect()
+        export
+            .lines()
+            .map(|line| serde_json::from_str::<Value>(line).unwrap()["leaf"].clone())
+            .collect()
     }
 
     /// Waits until all that the gateway has recorded is in the store.
@@ -209,7 +284,13 @@ impl Gateway {
         // Outcomes are written within 50 ms; only then do they count as waiting.
         std::thread::sleep(Duration::from_millis(150));
         eventually(Duration::from_secs(30), "everything is shipped", || {
-            let ready = read(agent().get(format!("http://{}/readyz", self.admin)).call().unwrap()).body;
+            let ready = read(
+                agent()
+                    .get(format!("http://{}/readyz", self.admin))
+                    .call()
+                    .unwrap(),
+            )
+            .body;
             ready.contains("\"0 leaves wait")
         });
     }
@@ -223,7 +304,28 @@ impl Gateway {
     pub fn verify(&self) -> (i32, String) {
         let output = self.cli(&["audit", "verify"]);
         let said = [output.stdout, output.stderr].concat();
-        (output.status.code().unwrap(), String::from_utf8(said).unwrap())
+        (
+            output.status.code().unwrap(),
+            String::from_utf8(said).unwrap(),
+        )
+    }
+
+    /// What `/readyz` says.
+    pub fn readyz(&self) -> Reply {
+        read(
+            agent()
+                .get(format!("http://{}/readyz", self.admin))
+                .call()
+                .unwrap(),
+        )
+    }
+
+    /// The folder of the managed PostgreSQL; where we are root, it is not in `data_dir`.
+    pub fn postgres_home(&self) -> PathBuf {
+        let data_dir = self.folder.path().join("data");
+        Some(system_folder(&data_dir))
+            .filter(|home| home.exists())
+            .unwrap_or_else(|| data_dir.join("postgres"))
     }
 
     /// kill -9.
@@ -259,6 +361,65 @@ impl Gateway {
             }
         }
     }
+
+    /// kill -9 so long after a start, whatever it has come to by then.
+    pub fn launch_and_kill(&self, after: Duration) {
+        let mut child = self
+            .command(&["server"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(after);
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    /// The managed database, which then runs until this is dropped.
+    pub fn database(&self) -> Database {
+        Database(lattice_store::managed::start(&self.folder.path().join("data"), None).unwrap())
+    }
+}
+
+/// A way into the managed database past the gateway.
+pub struct Database(lattice_store::managed::Managed);
+
+impl Database {
+    /// Runs statements in one transaction and returns the rows, columns divided by `|`.
+    pub fn sql(&self, statements: &str) -> Vec<String> {
+        let output = Command::new("psql")
+            .args([
+                "--no-psqlrc",
+                "--quiet",
+                "--tuples-only",
+                "--no-align",
+                "--single-transaction",
+            ])
+            .args([
+                "--set",
+                "ON_ERROR_STOP=1",
+                "--command",
+                statements,
+                &self.0.url(),
+            ])
+            .output()
+            .expect("psql, which comes with PostgreSQL");
+        assert!(
+            output.status.success(),
+            "{statements}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        String::from_utf8(output.stdout)
+            .unwrap()
+            .lines()
+            .map(str::to_owned)
+            .collect()
+    }
+
+    /// Where its files are.
+    pub fn folder(&self) -> &Path {
+        self.0.folder()
+    }
 }
 
 impl Drop for Gateway {
@@ -274,20 +435,35 @@ impl Drop for Gateway {
         }
         // Whoever uses the managed database last stops it, also after a kill -9.
         drop(self.command(&["team", "list"]).output());
-        drop(std::fs::remove_dir_all(system_folder(&self.folder.path().join("data"))));
+        drop(std::fs::remove_dir_all(system_folder(
+            &self.folder.path().join("data"),
+        )));
     }
 }
 
 /// Where the managed cluster of `data_dir` is when we are root.
 fn system_folder(data_dir: &Path) -> PathBuf {
     let digest = Sha256::digest(data_dir.as_os_str().as_encoded_bytes());
-    let name: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let name: String = digest
+        .iter()
+        .take(8)
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     Path::new("/var/lib/lattice").join(name)
+}
+
+/// The main process of the PostgreSQL in `home`, as its pid file says.
+pub fn postmaster(home: &Path) -> Option<u32> {
+    let text = std::fs::read_to_string(home.join("data").join("postmaster.pid")).ok()?;
+    text.lines().next()?.trim().parse().ok()
 }
 
 /// Sends a signal by name.
 pub fn signal(pid: u32, name: &str) {
-    let sent = Command::new("kill").args([&format!("-{name}"), &pid.to_string()]).status().unwrap();
+    let sent = Command::new("kill")
+        .args([&format!("-{name}"), &pid.to_string()])
+        .status()
+        .unwrap();
     assert!(sent.success(), "kill -{name} {pid}");
 }
 
@@ -308,19 +484,33 @@ pub fn post(url: &str, key: Option<&str>, body: &str) -> Reply {
     read(request.send(body).unwrap())
 }
 
+/// Asks with one header more.
+pub fn get_with(url: &str, name: &str, value: &str) -> Reply {
+    read(agent().get(url).header(name, value).call().unwrap())
+}
+
 fn read(response: http::Response<ureq::Body>) -> Reply {
     let (head, mut body) = response.into_parts();
     let mut text = String::new();
     body.as_reader().read_to_string(&mut text).unwrap();
     let headers = head.headers.iter().map(|(name, value)| {
-        (name.to_string(), value.to_str().unwrap_or_default().to_owned())
+        (
+            name.to_string(),
+            value.to_str().unwrap_or_default().to_owned(),
+        )
     });
-    Reply { status: head.status.as_u16(), headers: headers.collect(), body: text }
+    Reply {
+        status: head.status.as_u16(),
+        headers: headers.collect(),
+        body: text,
+    }
 }
 
 /// A chat request for `model` with one short message.
 pub fn ask(model: &str, more: &str) -> String {
-    format!(r#"{{"model":"{model}","messages":[{{"role":"user","content":"Say something short."}}]{more}}}"#)
+    format!(
+        r#"{{"model":"{model}","messages":[{{"role":"user","content":"Say something short."}}]{more}}}"#
+    )
 }
 
 /// Waits until `holds`.
@@ -330,4 +520,28 @@ pub fn eventually(most: Duration, what: &str, mut holds: impl FnMut() -> bool) {
         assert!(Instant::now() < end, "not within {most:?}: {what}");
         std::thread::sleep(Duration::from_millis(50));
     }
+}
+
+/// The leaves of one kind.
+pub fn of_kind<'a>(leaves: &'a [Value], kind: &str) -> Vec<&'a Value> {
+    leaves.iter().filter(|leaf| leaf["kind"] == kind).collect()
+}
+
+/// The sum of what these outcomes cost, in nano-USD; one without a cost fails the test.
+pub fn cost_of<'a>(outcomes: impl IntoIterator<Item = &'a Value>) -> i64 {
+    let cost = |outcome: &Value| {
+        outcome["cost_nano_usd"]
+            .as_i64()
+            .unwrap_or_else(|| panic!("no cost: {outcome}"))
+    };
+    outcomes.into_iter().map(cost).sum()
+}
+
+/// A sum in USD, as `budget list` and replies write it, in nano-USD.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "sums in tests are far below 2^53 nano-USD"
+)]
+pub fn nano(usd: &Value) -> i64 {
+    (usd.as_f64().unwrap_or_else(|| panic!("not a sum: {usd}")) * 1e9).round() as i64
 }

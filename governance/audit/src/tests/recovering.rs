@@ -296,6 +296,16 @@ fn a_chain_that_lost_its_tail_or_a_segment_stops_the_start() {
 }
 
 #[test]
+fn a_chain_that_is_missing_between_two_stops_the_start() {
+    let dir = tempfile::tempdir().unwrap();
+    for number in 1..4 {
+        commit(&open(dir.path()).0, number);
+    }
+    fs::remove_file(&segments(dir.path())[1]).unwrap();
+    assert!(matches!(open_error(dir.path()), OpenError::Damaged { .. }));
+}
+
+#[test]
 fn a_segment_that_was_only_begun_is_dropped() {
     let (dir, _) = recorded(4);
     let path = segment::Name {
@@ -307,6 +317,30 @@ fn a_segment_that_was_only_begun_is_dropped() {
     let (_, recovered) = open(dir.path());
     assert_eq!(recovered.unshipped, 4);
     assert!(!path.exists());
+}
+
+/// A crash between remembering the head and deleting the last segment.
+#[test]
+fn the_last_segment_and_the_head_must_agree() {
+    let dir = tempfile::tempdir().unwrap();
+    let (journal, _) = open(dir.path());
+    journal.stop().unwrap();
+    let path = segments(dir.path()).remove(0);
+    let data = fs::read(&path).unwrap();
+    let chain = journal.chain();
+    drain(&journal, &Table::default());
+    drop(journal);
+
+    let end = data.iter().rposition(|byte| *byte != 0).unwrap();
+    fs::write(&path, &data[..end]).unwrap();
+    let error = open_error(dir.path());
+    assert!(
+        matches!(error, OpenError::Damaged { seq: 1, .. }),
+        "{error}"
+    );
+    fs::write(&path, &data).unwrap();
+    let (_, recovered) = open(dir.path());
+    assert_eq!(recovered.previous.unwrap().chain, chain);
 }
 
 #[test]

@@ -40,8 +40,8 @@ fn sixty_four_tasks_get_their_receipts_while_the_store_comes_and_goes() {
         .into_iter()
         .for_each(|task| runtime.block_on(task).unwrap());
     journal.stop().unwrap();
-    runtime.block_on(journal.flushed());
     runtime.block_on(shipping).unwrap().unwrap();
+    runtime.block_on(journal.flushed());
     let rows = table.rows();
     assert_eq!(rows.len() as u128, 2 + 2 * TASKS * CALLS);
     assert!(

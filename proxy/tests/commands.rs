@@ -1,0 +1,594 @@
+//! What people read on a terminal, and what programs read in its place.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod harness;
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use harness::{Gateway, LATTICE, MODELS, Upstream, ask, config};
+use insta::assert_snapshot;
+use serde_json::{Value, json};
+
+/// Runs `lattice …` in a folder where it finds nothing but what is in there.
+fn lattice(folder: &Path, arguments: &[&str]) -> Output {
+    Command::new(LATTICE)
+        .args(arguments)
+        .current_dir(folder)
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .env("HOME", folder)
+        .output()
+        .unwrap()
+}
+
+/// What it said, and its exit code where that is not 0.
+fn said(output: &Output) -> String {
+    let mut said = String::from_utf8([&output.stdout[..], &output.stderr].concat()).unwrap();
+    if let Some(code @ 1..) = output.status.code() {
+        said += &format!("exit code {code}\n");
+    }
+    said
+}
+
+/// Ids, times and revisions are other ones each time.
+fn settled(text: &str) -> String {
+    let is_id =
+        |word: &str| word.len() == 36 && word.bytes().filter(|byte| *byte == b'-').count() == 4;
+    let is_time = |word: &str| word.len() == 20 && word.ends_with('Z') && word.contains('T');
+    let is_revision =
+        |word: &str| word.len() == 16 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let mut settled = String::new();
+    for word in
+        text.split_inclusive(|char: char| !(char.is_ascii_alphanumeric() || "-:_".contains(char)))
+    {
+        let end = word
+            .find(|char: char| !(char.is_ascii_alphanumeric() || "-:_".contains(char)))
+            .unwrap_or(word.len());
+        settled += match &word[..end] {
+            id if is_id(id) => "[id]",
+            time if is_time(time) => "[time]",
+            revision if is_revision(revision) => "[revision]",
+            key if key.starts_with("lat_") && key.len() == 42 => "[key]",
+            other => other,
+        };
+        settled += &word[end..];
+    }
+    settled
+}
+
+const PROVIDER: &str =
+    "providers:\n  local: { kind: openai_compatible, base_url: http://127.0.0.1:8000/v1 }\n";
+
+#[test]
+fn a_broken_configuration_is_refused_with_the_place_and_the_mend() {
+    let folder = tempfile::tempdir().unwrap();
+    let local_model =
+        |target: &str| format!("{PROVIDER}models:\n  - {{ name: a, targets: [ {target} ] }}\n");
+    let budget = |fields: &str| format!("budgets:\n  - {{ {fields} }}\n");
+    let cases = [
+        (
+            "an unknown key",
+            "server:\n  lisen: 127.0.0.1:8080\n".into(),
+        ),
+        ("an unknown section", "modells: []\n".into()),
+        (
+            "a kind that nobody knows",
+            "providers:\n  x: { kind: opnai }\n".into(),
+        ),
+        (
+            "a kind that is not served yet",
+            "providers:\n  x: { kind: anthropic }\n".into(),
+        ),
+        (
+            "an unknown provider",
+            local_model("{ provider: locl, model: m }"),
+        ),
+        ("a model without a target", local_model("")),
+        (
+            "a provider without an address",
+            "providers:\n  x: { kind: openai_compatible }\n".into(),
+        ),
+        (
+            "half an address",
+            "providers:\n  x: { kind: openai_compatible, base_url: localhost:8000 }\n".into(),
+        ),
+        (
+            "a secret that is not set",
+            "providers:\n  openai: { kind: openai, api_key: { env: NO_SUCH_KEY } }\n".into(),
+        ),
+        (
+            "a secret file that is not there",
+            "providers:\n  openai: { kind: openai, api_key: { file: ./key } }\n".into(),
+        ),
+        (
+            "a secret in the file",
+            "providers:\n  openai: { kind: openai, api_key: sk-secret }\n".into(),
+        ),
+        (
+            "a listener that others reach",
+            "server: { listen: 0.0.0.0:8080 }\n".into(),
+        ),
+        ("a port for an address", "server: { listen: 8080 }\n".into()),
+        (
+            "a word for a number",
+            "server: { max_body_mib: lots }\n".into(),
+        ),
+        ("no body at all", "server: { max_body_mib: 0 }\n".into()),
+        (
+            "a window that nobody counts",
+            budget("scope: { team: x }, window: year, limit_usd: 5"),
+        ),
+        (
+            "a scope that nobody counts",
+            budget("scope: { tem: x }, window: month, limit_usd: 5"),
+        ),
+        (
+            "a budget without a limit",
+            budget("scope: { team: x }, window: month"),
+        ),
+        (
+            "a limit below nothing",
+            budget("scope: { team: x }, window: month, limit_usd: -5"),
+        ),
+        ("a section twice", "server: {}\nserver: {}\n".into()),
+        ("an open bracket", "server: {\n".into()),
+        (
+            "a database of one's own without a pepper",
+            "database: { url: { file: ./lattice.yaml } }\n".into(),
+        ),
+        (
+            "a policy folder that is not there",
+            "policy: { dir: ./rules }\n".into(),
+        ),
+    ];
+    let mut report = String::new();
+    for (what, text) in &cases {
+        std::fs::write(folder.path().join("lattice.yaml"), text).unwrap();
+        let output = lattice(folder.path(), &["config", "check"]);
+        assert_eq!(output.status.code(), Some(1), "{what}: {}", said(&output));
+        assert!(output.stdout.is_empty(), "{what}");
+        report += &format!(
+            "{what}\n  {}\n",
+            String::from_utf8(output.stderr).unwrap().trim_end()
+        );
+        // The server boots the same way, and does not.
+        assert_eq!(
+            lattice(folder.path(), &["server"]).status.code(),
+            Some(2),
+            "{what}"
+        );
+    }
+    assert_snapshot!(report, @r#"
+    an unknown key
+      lattice: lattice.yaml:2:3: unknown key `lisen`; did you mean `listen`? (known: listen, admin_listen, max_body_mib, drain_seconds, insecure)
+    an unknown section
+      lattice: lattice.yaml:1:1: unknown key `modells`; did you mean `models`? (known: server, data_dir, database, providers, models, policy, budgets, audit, security)
+    a kind that nobody knows
+      lattice: lattice.yaml:2:14: `opnai` is not known here; did you mean `openai`? (known: openai, openai_compatible, mlx, anthropic, gemini, llama_cpp)
+    a kind that is not served yet
+      lattice: providers.x.kind: this version does not serve that kind yet; openai, openai_compatible and mlx are served
+    an unknown provider
+      lattice: models.a: provider "locl" is not declared; under `providers` are: local
+    a model without a target
+      lattice: models.a: names no target; add at least one { provider, model }
+    a provider without an address
+      lattice: providers.x.base_url: is missing; for instance http://127.0.0.1:8000/v1
+    half an address
+      lattice: providers.x.base_url: is not a base URL; write http(s)://HOST[:PORT]/PATH, without user, query or fragment
+    a secret that is not set
+      lattice: providers.openai.api_key: environment variable NO_SUCH_KEY is not set; export it, or point at a file with { file: PATH }
+    a secret file that is not there
+      lattice: providers.openai.api_key: cannot read ./key: No such file or directory (os error 2)
+    a secret in the file
+      lattice: lattice.yaml:2:36: a secret is never written here; point to it with { env: NAME } or { file: PATH }
+    a listener that others reach
+      lattice: server.listen: 0.0.0.0:8080 can be reached by other machines in plain HTTP; keep to 127.0.0.1 behind a TLS proxy, or say `server.insecure: true`
+    a port for an address
+      lattice: server.listen: "8080" is not an address; write IP:PORT, for instance 127.0.0.1:8080
+    a word for a number
+      lattice: lattice.yaml:1:25: must be a whole number, 0 or more
+    no body at all
+      lattice: server.max_body_mib: 0 MiB is out of range; from 1 to 1024
+    a window that nobody counts
+      lattice: lattice.yaml:2:35: `year` is not known here (known: hour, day, month, total)
+    a scope that nobody counts
+      lattice: lattice.yaml:2:16: `tem` is not known here; did you mean `team`? (known: team, key)
+    a budget without a limit
+      lattice: lattice.yaml:2:27: `limit_usd` is missing
+    a limit below nothing
+      lattice: budgets.team.x: limit_usd is a number of USD, 0 or more
+    a section twice
+      lattice: lattice.yaml:2:1: `server` is there twice; keep one
+    an open bracket
+      lattice: lattice.yaml:1:9: unclosed bracket '{'
+    a database of one's own without a pepper
+      lattice: security.pepper: must be set where database.url is: keys in a shared database are stored under it; point it at a secret of at least 32 bytes
+    a policy folder that is not there
+      lattice: policy.dir: ./rules: No such file or directory (os error 2)
+    "#);
+}
+
+#[test]
+fn a_first_configuration_is_sound_and_is_not_overwritten() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |arguments: &[&str]| settled(&said(&lattice(folder.path(), arguments)));
+    let first = [
+        run(&["config", "check"]),
+        run(&["config", "init"]),
+        run(&["config", "check"]),
+        run(&["config", "init"]),
+        run(&["config", "init", "--output", "other.yaml"]),
+        run(&["config", "check", "--config", "other.yaml"]),
+        run(&["config", "check", "--config", "nowhere.yaml"]),
+    ];
+    assert_snapshot!(first.concat(), @r#"
+    environment: sound
+      providers  none: declare one, or set OPENAI_API_KEY where there is no file
+      policy     shipped ([revision])
+      budgets    0
+    lattice.yaml written; `lattice config check` reads it, `lattice server` runs it
+    lattice.yaml: sound
+      providers  local
+      model      assistant -> local/default (config)
+      policy     shipped ([revision])
+      budgets    0
+    lattice: lattice.yaml is there already and is left alone; name another with --output
+    exit code 2
+    other.yaml written; `lattice config check` reads it, `lattice server` runs it
+    other.yaml: sound
+      providers  local
+      model      assistant -> local/default (config)
+      policy     shipped ([revision])
+      budgets    0
+    lattice: cannot read nowhere.yaml: No such file or directory (os error 2)
+    exit code 2
+    "#);
+}
+
+#[test]
+fn the_schema_covers_every_section_and_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = lattice(folder.path(), &["config", "schema"]);
+    let schema: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let sections: Vec<&String> = schema["properties"].as_object().unwrap().keys().collect();
+    assert_eq!(
+        sections,
+        [
+            "audit",
+            "budgets",
+            "data_dir",
+            "database",
+            "models",
+            "policy",
+            "providers",
+            "security",
+            "server"
+        ]
+    );
+    assert_eq!(schema["additionalProperties"], false);
+    for (name, section) in schema["properties"].as_object().unwrap() {
+        assert!(
+            section["description"].is_string(),
+            "{name} has no description"
+        );
+    }
+}
+
+/// Every command, with the words that lead to it.
+fn commands(folder: &Path, words: &[&str]) -> Vec<Vec<String>> {
+    let help = said(&lattice(folder, &[words, &["--help"]].concat()));
+    let listed = help
+        .split("Commands:\n")
+        .nth(1)
+        .map(|rest| rest.split("\n\n").next().unwrap());
+    let Some(listed) = listed else {
+        return vec![words.iter().map(|word| (*word).to_owned()).collect()];
+    };
+    let names = listed
+        .lines()
+        .filter_map(|line| line.split_whitespace().next())
+        .filter(|name| *name != "help");
+    names
+        .flat_map(|name| commands(folder, &[words, &[name]].concat()))
+        .collect()
+}
+
+#[test]
+fn help_has_an_example_for_every_command() {
+    let folder = tempfile::tempdir().unwrap();
+    let all = commands(folder.path(), &[]);
+    println!("{} commands", all.len());
+    assert!(all.len() >= 14, "{all:?}");
+    for words in &all {
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let help = said(&lattice(folder.path(), &[&words[..], &["--help"]].concat()));
+        let example = help
+            .split("Example:\n")
+            .nth(1)
+            .unwrap_or_else(|| panic!("{words:?} has no example"));
+        assert!(example.contains(&words.join(" ")), "{words:?}: {example}");
+    }
+    assert_snapshot!(said(&lattice(folder.path(), &["--help"])), @r#"
+    High-performance inference gateway and AI governance proxy
+
+    Usage: lattice [OPTIONS] <COMMAND>
+
+    Commands:
+      server  Run the gateway
+      key     Make, list and revoke keys
+      team    Make, list and delete teams
+      config  Write, check and describe configuration
+      audit   Verify and export the audit chain
+      budget  Show budgets and what was spent
+      help    Print this message or the help of the given subcommand(s)
+
+    Options:
+          --config <FILE>  Configuration file [default: ./lattice.yaml where there is one] [env: LATTICE_CONFIG=]
+      -h, --help           Print help
+      -V, --version        Print version
+
+    Example:
+      lattice config init
+      lattice key create --name me
+      lattice server
+    "#);
+    assert_snapshot!(said(&lattice(folder.path(), &["key", "create", "--help"])), @r#"
+    Make a key; it is shown once
+
+    Usage: lattice key create [OPTIONS] --name <NAME>
+
+    Options:
+          --config <FILE>     Configuration file [default: ./lattice.yaml where there is one] [env: LATTICE_CONFIG=]
+          --name <NAME>       What people call the key
+          --team <TEAM>       The team that owns it
+          --models <MODELS>   Models that it is limited to, with commas between [default: all]
+          --budget-usd <USD>  A hard budget of its own, in USD
+          --window <WINDOW>   The budget's span: hour, day, month or total [default: month]
+          --expires <SPAN>    How long it counts, for instance 12h, 90d or 52w [default: for ever]
+          --json              As JSON
+      -h, --help              Print help
+      -V, --version           Print version
+
+    Example:
+      lattice key create --name ci --team research --budget-usd 50 --window month --expires 90d
+    "#);
+}
+
+#[test]
+fn what_is_used_wrongly_ends_with_2() {
+    let folder = tempfile::tempdir().unwrap();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    std::fs::write(
+        folder.path().join("taken.yaml"),
+        format!("server: {{ listen: '{address}' }}\ndata_dir: ./data\n"),
+    )
+    .unwrap();
+    let run = |arguments: &[&str]| {
+        let output = lattice(folder.path(), arguments);
+        assert_eq!(
+            output.status.code(),
+            Some(2),
+            "{arguments:?}: {}",
+            said(&output)
+        );
+        let said = String::from_utf8(output.stderr)
+            .unwrap()
+            .replace(&address.to_string(), "[address]");
+        // The one number here that each system has its own for.
+        said.replace("(os error 48)", "(os error 98)")
+    };
+    let report = [
+        &["frobnicate"][..],
+        &["key", "create"],
+        &["server", "--config", "nowhere.yaml"],
+        &["server", "--config", "taken.yaml"],
+        &["audit", "verify", "--file", "nowhere.jsonl"],
+    ]
+    .map(run);
+    assert!(
+        !folder.path().join("data").exists(),
+        "nothing is made before the address is ours"
+    );
+    assert_snapshot!(report.join("\n"), @r#"
+    error: unrecognized subcommand 'frobnicate'
+
+    Usage: lattice [OPTIONS] <COMMAND>
+
+    For more information, try '--help'.
+
+    error: the following required arguments were not provided:
+      --name <NAME>
+
+    Usage: lattice key create --name <NAME>
+
+    For more information, try '--help'.
+
+    lattice: cannot read nowhere.yaml: No such file or directory (os error 2)
+
+    lattice: server.listen: cannot listen on [address]: Address already in use (os error 98); choose another address, or stop what uses it
+
+    lattice: nowhere.jsonl: No such file or directory (os error 2)
+    "#);
+}
+
+#[test]
+fn keys_and_teams_are_made_listed_and_taken_back() {
+    let upstream = Upstream::start();
+    let gateway = Gateway::prepare(&config(&upstream, MODELS), &[]);
+    let run = |arguments: &[&str]| settled(&said(&gateway.cli(arguments)));
+    let made = [
+        run(&["team", "create", "research", "--models", "mock,other"]),
+        run(&["team", "create", "research"]),
+        run(&[
+            "key",
+            "create",
+            "--name",
+            "ci",
+            "--team",
+            "research",
+            "--models",
+            "mock",
+            "--expires",
+            "90d",
+        ]),
+        run(&["key", "create", "--name", "ci"]),
+        run(&[
+            "key",
+            "create",
+            "--name",
+            "me",
+            "--budget-usd",
+            "0.5",
+            "--json",
+        ]),
+        run(&["key", "create", "--name", "lost", "--team", "nowhere"]),
+        run(&["key", "create", "--name", "old"]),
+        run(&["key", "create", "--name", "x", "--expires", "soon"]),
+        run(&[
+            "key",
+            "create",
+            "--name",
+            "x",
+            "--budget-usd",
+            "1",
+            "--window",
+            "year",
+        ]),
+        run(&["key", "create", "--name", "x", "--budget-usd", "-1"]),
+        run(&["key", "revoke", "old"]),
+        run(&["key", "revoke", "old"]),
+        run(&["team", "delete", "research"]),
+        run(&["team", "delete", "nowhere"]),
+    ];
+    assert_snapshot!(made.concat(), @r#"
+    team research made ([id])
+    lattice: there is a team `research` already
+    exit code 2
+    key ci ([id]), shown this once:
+    [key]
+    lattice: there is a live key `ci` already: revoke or rotate it
+    exit code 2
+    {"name":"me","key":"[key]","id":"[id]"}
+    lattice: there is no team `nowhere`
+    exit code 2
+    key old ([id]), shown this once:
+    [key]
+    lattice: --expires "soon" is not a span; write for instance 12h, 90d or 52w
+    exit code 2
+    lattice: --window "year" is not one of hour, day, month, total
+    exit code 2
+    lattice: --budget-usd is a number of USD, 0 or more
+    exit code 2
+    key old revoked; running gateways refuse it within two seconds
+    lattice: there is no live key "old"; `lattice key list` shows them
+    exit code 2
+    lattice: the team `research` still owns live keys: revoke them first
+    exit code 2
+    lattice: there is no team "nowhere"; `lattice team list` shows them
+    exit code 2
+    "#);
+    let listed = [
+        run(&["key", "list"]),
+        run(&["team", "list"]),
+        run(&["budget", "list"]),
+        run(&["audit", "verify"]),
+    ];
+    assert_snapshot!(listed.join("\n"), @r#"
+    NAME  TEAM      MODELS  STATE    EXPIRES               ID
+    ci    research  mock    live     [time]  [id]
+    me    -         all     live     never                 [id]
+    old   -         all     revoked  never                 [id]
+
+    NAME      MODELS      ID
+    research  mock,other  [id]
+
+    SCOPE   WINDOW  LIMIT  SPENT  RESERVED  MODE
+    key me  month   0.5    0      0         hard
+
+    sound: 0 leaves in 0 chains
+    "#);
+    assert_snapshot!(run(&["key", "list", "--json"]), @r#"
+    [
+      {
+        "name": "ci",
+        "id": "[id]",
+        "team": "research",
+        "models": [
+          "mock"
+        ],
+        "state": "live",
+        "created_at": "[time]",
+        "expires_at": "[time]"
+      },
+      {
+        "name": "me",
+        "id": "[id]",
+        "team": null,
+        "models": null,
+        "state": "live",
+        "created_at": "[time]",
+        "expires_at": null
+      },
+      {
+        "name": "old",
+        "id": "[id]",
+        "team": null,
+        "models": null,
+        "state": "revoked",
+        "created_at": "[time]",
+        "expires_at": null
+      }
+    ]
+    "#);
+    assert_snapshot!(run(&["team", "list", "--json"]), @r#"
+    [
+      {
+        "name": "research",
+        "id": "[id]",
+        "models": [
+          "mock",
+          "other"
+        ]
+      }
+    ]
+    "#);
+}
+
+#[test]
+fn budgets_are_listed_in_the_shape_of_the_contract() {
+    let upstream = Upstream::start();
+    let more = format!(
+        "{MODELS}budgets:\n  - {{ scope: {{ team: research }}, window: month, limit_usd: 500.25, mode: soft }}\n"
+    );
+    let gateway = Gateway::start(&config(&upstream, &more));
+    gateway.lattice(&["team", "create", "research"]);
+    let key = gateway.key(
+        "k",
+        &[
+            "--team",
+            "research",
+            "--budget-usd",
+            "0.1",
+            "--window",
+            "day",
+        ],
+    );
+    assert_eq!(gateway.chat(&key, &ask("mock", "")).status, 200);
+    gateway.shipped();
+    let listed = gateway.budgets();
+    assert_eq!(
+        json!(listed),
+        json!([
+            {"scope": {"team": "research"}, "window": "month", "limit_usd": 500.25, "spent_usd": 0.000_019, "reserved_usd": 0, "mode": "soft"},
+            {"scope": {"key": "k"}, "window": "day", "limit_usd": 0.1, "spent_usd": 0.000_019, "reserved_usd": 0, "mode": "hard"},
+        ])
+    );
+    assert_snapshot!(gateway.lattice(&["budget", "list"]), @r#"
+    SCOPE          WINDOW  LIMIT   SPENT     RESERVED  MODE
+    team research  month   500.25  0.000019  0         soft
+    key k          day     0.1     0.000019  0         hard
+    "#);
+}
