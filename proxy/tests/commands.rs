@@ -58,93 +58,87 @@ fn settled(text: &str) -> String {
     settled
 }
 
-const PROVIDER: &str =
-    "providers:\n  local: { kind: openai_compatible, base_url: http://127.0.0.1:8000/v1 }\n";
+/// What is wrong, and a file with just that wrong.
+const BROKEN: &[(&str, &str)] = &[
+    ("an unknown key", "server:\n  lisen: 127.0.0.1:8080"),
+    ("an unknown section", "modells: []"),
+    (
+        "a kind that nobody knows",
+        "providers:\n  x: { kind: opnai }",
+    ),
+    (
+        "a kind that is not served yet",
+        "providers:\n  x: { kind: anthropic }",
+    ),
+    (
+        "an unknown provider",
+        "providers:\n  local: { kind: openai_compatible, base_url: http://127.0.0.1:8000/v1 }\n\
+         models:\n  - { name: a, targets: [ { provider: locl, model: m } ] }",
+    ),
+    (
+        "a model without a target",
+        "models:\n  - { name: a, targets: [] }",
+    ),
+    (
+        "a provider without an address",
+        "providers:\n  x: { kind: openai_compatible }",
+    ),
+    (
+        "half an address",
+        "providers:\n  x: { kind: openai, base_url: localhost:8000 }",
+    ),
+    (
+        "a secret that is not set",
+        "providers:\n  x: { kind: openai, api_key: { env: NO_SUCH_KEY } }",
+    ),
+    (
+        "a secret file that is not there",
+        "providers:\n  x: { kind: openai, api_key: { file: ./key } }",
+    ),
+    (
+        "a secret in the file",
+        "providers:\n  x: { kind: openai, api_key: sk-secret }",
+    ),
+    (
+        "a listener that others reach",
+        "server: { listen: 0.0.0.0:8080 }",
+    ),
+    ("a port for an address", "server: { listen: 8080 }"),
+    ("a word for a number", "server: { max_body_mib: lots }"),
+    ("no body at all", "server: { max_body_mib: 0 }"),
+    (
+        "a window that nobody counts",
+        "budgets:\n  - { scope: { team: x }, window: year, limit_usd: 5 }",
+    ),
+    (
+        "a scope that nobody counts",
+        "budgets:\n  - { scope: { tem: x }, window: month, limit_usd: 5 }",
+    ),
+    (
+        "a budget without a limit",
+        "budgets:\n  - { scope: { team: x }, window: month }",
+    ),
+    (
+        "a limit below nothing",
+        "budgets:\n  - { scope: { team: x }, window: month, limit_usd: -5 }",
+    ),
+    ("a section twice", "server: {}\nserver: {}"),
+    ("an open bracket", "server: {"),
+    (
+        "a database of one's own without a pepper",
+        "database: { url: { file: ./lattice.yaml } }",
+    ),
+    (
+        "a policy folder that is not there",
+        "policy: { dir: ./rules }",
+    ),
+];
 
 #[test]
 fn a_broken_configuration_is_refused_with_the_place_and_the_mend() {
     let folder = tempfile::tempdir().unwrap();
-    let local_model =
-        |target: &str| format!("{PROVIDER}models:\n  - {{ name: a, targets: [ {target} ] }}\n");
-    let budget = |fields: &str| format!("budgets:\n  - {{ {fields} }}\n");
-    let cases = [
-        (
-            "an unknown key",
-            "server:\n  lisen: 127.0.0.1:8080\n".into(),
-        ),
-        ("an unknown section", "modells: []\n".into()),
-        (
-            "a kind that nobody knows",
-            "providers:\n  x: { kind: opnai }\n".into(),
-        ),
-        (
-            "a kind that is not served yet",
-            "providers:\n  x: { kind: anthropic }\n".into(),
-        ),
-        (
-            "an unknown provider",
-            local_model("{ provider: locl, model: m }"),
-        ),
-        ("a model without a target", local_model("")),
-        (
-            "a provider without an address",
-            "providers:\n  x: { kind: openai_compatible }\n".into(),
-        ),
-        (
-            "half an address",
-            "providers:\n  x: { kind: openai_compatible, base_url: localhost:8000 }\n".into(),
-        ),
-        (
-            "a secret that is not set",
-            "providers:\n  openai: { kind: openai, api_key: { env: NO_SUCH_KEY } }\n".into(),
-        ),
-        (
-            "a secret file that is not there",
-            "providers:\n  openai: { kind: openai, api_key: { file: ./key } }\n".into(),
-        ),
-        (
-            "a secret in the file",
-            "providers:\n  openai: { kind: openai, api_key: sk-secret }\n".into(),
-        ),
-        (
-            "a listener that others reach",
-            "server: { listen: 0.0.0.0:8080 }\n".into(),
-        ),
-        ("a port for an address", "server: { listen: 8080 }\n".into()),
-        (
-            "a word for a number",
-            "server: { max_body_mib: lots }\n".into(),
-        ),
-        ("no body at all", "server: { max_body_mib: 0 }\n".into()),
-        (
-            "a window that nobody counts",
-            budget("scope: { team: x }, window: year, limit_usd: 5"),
-        ),
-        (
-            "a scope that nobody counts",
-            budget("scope: { tem: x }, window: month, limit_usd: 5"),
-        ),
-        (
-            "a budget without a limit",
-            budget("scope: { team: x }, window: month"),
-        ),
-        (
-            "a limit below nothing",
-            budget("scope: { team: x }, window: month, limit_usd: -5"),
-        ),
-        ("a section twice", "server: {}\nserver: {}\n".into()),
-        ("an open bracket", "server: {\n".into()),
-        (
-            "a database of one's own without a pepper",
-            "database: { url: { file: ./lattice.yaml } }\n".into(),
-        ),
-        (
-            "a policy folder that is not there",
-            "policy: { dir: ./rules }\n".into(),
-        ),
-    ];
     let mut report = String::new();
-    for (what, text) in &cases {
+    for (what, text) in BROKEN {
         std::fs::write(folder.path().join("lattice.yaml"), text).unwrap();
         let output = lattice(folder.path(), &["config", "check"]);
         assert_eq!(output.status.code(), Some(1), "{what}: {}", said(&output));
@@ -178,11 +172,11 @@ fn a_broken_configuration_is_refused_with_the_place_and_the_mend() {
     half an address
       lattice: providers.x.base_url: is not a base URL; write http(s)://HOST[:PORT]/PATH, without user, query or fragment
     a secret that is not set
-      lattice: providers.openai.api_key: environment variable NO_SUCH_KEY is not set; export it, or point at a file with { file: PATH }
+      lattice: providers.x.api_key: environment variable NO_SUCH_KEY is not set; export it, or point at a file with { file: PATH }
     a secret file that is not there
-      lattice: providers.openai.api_key: cannot read ./key: No such file or directory (os error 2)
+      lattice: providers.x.api_key: cannot read ./key: No such file or directory (os error 2)
     a secret in the file
-      lattice: lattice.yaml:2:36: a secret is never written here; point to it with { env: NAME } or { file: PATH }
+      lattice: lattice.yaml:2:31: a secret is never written here; point to it with { env: NAME } or { file: PATH }
     a listener that others reach
       lattice: server.listen: 0.0.0.0:8080 can be reached by other machines in plain HTTP; keep to 127.0.0.1 behind a TLS proxy, or say `server.insecure: true`
     a port for an address
@@ -414,56 +408,34 @@ fn what_is_used_wrongly_ends_with_2() {
     "#);
 }
 
+/// Commands that make keys and teams, and some that cannot.
+const MAKING: &[&str] = &[
+    "team create research --models mock,other",
+    "team create research",
+    "key create --name ci --team research --models mock --expires 90d",
+    "key create --name ci",
+    "key create --name me --budget-usd 0.5 --json",
+    "key create --name lost --team nowhere",
+    "key create --name old",
+    "key create --name x --expires soon",
+    "key create --name x --budget-usd 1 --window year",
+    "key create --name x --budget-usd -1",
+    "key revoke old",
+    "key revoke old",
+    "team delete research",
+    "team delete nowhere",
+];
+
 #[test]
 fn keys_and_teams_are_made_listed_and_taken_back() {
     let upstream = Upstream::start();
     let gateway = Gateway::prepare(&config(&upstream, MODELS), &[]);
-    let run = |arguments: &[&str]| settled(&said(&gateway.cli(arguments)));
-    let made = [
-        run(&["team", "create", "research", "--models", "mock,other"]),
-        run(&["team", "create", "research"]),
-        run(&[
-            "key",
-            "create",
-            "--name",
-            "ci",
-            "--team",
-            "research",
-            "--models",
-            "mock",
-            "--expires",
-            "90d",
-        ]),
-        run(&["key", "create", "--name", "ci"]),
-        run(&[
-            "key",
-            "create",
-            "--name",
-            "me",
-            "--budget-usd",
-            "0.5",
-            "--json",
-        ]),
-        run(&["key", "create", "--name", "lost", "--team", "nowhere"]),
-        run(&["key", "create", "--name", "old"]),
-        run(&["key", "create", "--name", "x", "--expires", "soon"]),
-        run(&[
-            "key",
-            "create",
-            "--name",
-            "x",
-            "--budget-usd",
-            "1",
-            "--window",
-            "year",
-        ]),
-        run(&["key", "create", "--name", "x", "--budget-usd", "-1"]),
-        run(&["key", "revoke", "old"]),
-        run(&["key", "revoke", "old"]),
-        run(&["team", "delete", "research"]),
-        run(&["team", "delete", "nowhere"]),
-    ];
-    assert_snapshot!(made.concat(), @r#"
+    let run = |command: &str| {
+        let words: Vec<&str> = command.split(' ').collect();
+        settled(&said(&gateway.cli(&words)))
+    };
+    let made: String = MAKING.iter().map(|command| run(command)).collect();
+    assert_snapshot!(made, @r#"
     team research made ([id])
     lattice: there is a team `research` already
     exit code 2
@@ -490,13 +462,8 @@ fn keys_and_teams_are_made_listed_and_taken_back() {
     lattice: there is no team "nowhere"; `lattice team list` shows them
     exit code 2
     "#);
-    let listed = [
-        run(&["key", "list"]),
-        run(&["team", "list"]),
-        run(&["budget", "list"]),
-        run(&["audit", "verify"]),
-    ];
-    assert_snapshot!(listed.join("\n"), @r#"
+    let listings = ["key list", "team list", "budget list", "audit verify"];
+    assert_snapshot!(listings.map(run).join("\n"), @r#"
     NAME  TEAM      MODELS  STATE    EXPIRES               ID
     ci    research  mock    live     [time]  [id]
     me    -         all     live     never                 [id]
@@ -510,7 +477,11 @@ fn keys_and_teams_are_made_listed_and_taken_back() {
 
     sound: 0 leaves in 0 chains
     "#);
-    assert_snapshot!(run(&["key", "list", "--json"]), @r#"
+    listed_as_json(&run("key list --json"), &run("team list --json"));
+}
+
+fn listed_as_json(keys: &str, teams: &str) {
+    assert_snapshot!(keys, @r#"
     [
       {
         "name": "ci",
@@ -543,7 +514,7 @@ fn keys_and_teams_are_made_listed_and_taken_back() {
       }
     ]
     "#);
-    assert_snapshot!(run(&["team", "list", "--json"]), @r#"
+    assert_snapshot!(teams, @r#"
     [
       {
         "name": "research",

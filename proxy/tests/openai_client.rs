@@ -11,7 +11,7 @@ use async_openai::types::chat::{
     ChatCompletionRequestUserMessage, CreateChatCompletionRequestArgs,
 };
 use futures::StreamExt as _;
-use harness::{Gateway, Upstream, config, cost_of, nano, of_kind, python};
+use harness::{Gateway, Upstream, assert_shows, config, cost_of, nano, of_kind, python};
 use lattice_loadtest::mock::passage;
 use serde_json::{Value, json};
 
@@ -83,131 +83,85 @@ fn books_show(gateway: &Gateway, name: &str, expected: i64) {
 const BUDGET: [&str; 4] = ["--budget-usd", "1", "--window", "total"];
 
 #[test]
-fn the_official_client_lists_chats_and_streams() {
+fn the_official_client_lists_and_retrieves_models() {
+    let upstream = Upstream::start();
+    let gateway = gateway(&upstream);
+    let key = gateway.key("k", &["--models", "mock,house/assistant"]);
+    let [models] = ask(&gateway, &key, ["models"]);
+    assert_eq!(models["listed"], json!(["house/assistant", "mock"]));
+    for (model, name) in models["retrieved"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .zip(["house/assistant", "mock"])
+    {
+        assert_shows(
+            model,
+            &json!({"id": name, "object": "model", "owned_by": "lattice"}),
+        );
+    }
+}
+
+#[test]
+fn the_official_client_chats_and_streams() {
     let upstream = Upstream::start();
     let gateway = gateway(&upstream);
     let key = gateway.key("k", &BUDGET);
-
-    let [models, chat, stream, bare] = ask(
-        &gateway,
-        &key,
-        ["models", "chat", "stream", "stream_without_usage"],
-    );
-    assert_eq!(
-        models["listed"],
-        json!([
-            "breaking",
-            "failing",
-            "house/assistant",
-            "mock",
-            "overloaded",
-            "rejecting"
-        ])
-    );
-    let retrieved = models["retrieved"].as_array().unwrap();
-    assert_eq!(
-        retrieved
-            .iter()
-            .map(|model| &model["id"])
-            .collect::<Vec<_>>(),
-        models["listed"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .collect::<Vec<_>>()
-    );
-
+    let [chat, stream, bare] = ask(&gateway, &key, ["chat", "stream", "stream_without_usage"]);
+    for reply in [&chat, &stream, &bare] {
+        assert_shows(reply, &json!({"texts": [text()], "finish": ["stop"]}));
+    }
     for reply in [&chat, &stream] {
-        assert_eq!(
-            (&reply["texts"], &reply["finish"]),
-            (&json!([text()]), &json!(["stop"]))
-        );
-        assert_eq!(
-            (
-                &reply["usage"]["prompt_tokens"],
-                &reply["usage"]["completion_tokens"]
-            ),
-            (&INPUT.into(), &OUTPUT.into())
+        assert_shows(
+            &reply["usage"],
+            &json!({"prompt_tokens": INPUT, "completion_tokens": OUTPUT}),
         );
         let headers = &reply["headers"];
-        assert_eq!(
-            (
-                &headers["x-lattice-provider"],
-                &headers["x-lattice-model"],
-                &headers["x-lattice-attempts"]
-            ),
-            (&"mock".into(), &"mock".into(), &"1".into())
-        );
-        assert!(
-            headers["x-request-id"].is_string() && headers["x-lattice-overhead-us"].is_string(),
-            "{headers}"
-        );
+        let expected = json!({"x-lattice-provider": "mock", "x-lattice-model": "mock", "x-lattice-attempts": "1"});
+        assert_shows(headers, &expected);
+        for name in ["x-request-id", "x-lattice-overhead-us"] {
+            assert!(headers[name].is_string(), "{name}: {headers}");
+        }
     }
     let paid = cost(INPUT, OUTPUT);
+    let header: Value =
+        serde_json::from_str(chat["headers"]["x-lattice-cost-usd"].as_str().unwrap()).unwrap();
     assert_eq!(
-        nano(
-            &chat["headers"]["x-lattice-cost-usd"]
-                .as_str()
-                .unwrap()
-                .parse::<f64>()
-                .unwrap()
-                .into()
-        ),
-        paid
+        [nano(&header), nano(&stream["usage"]["lattice_cost_usd"])],
+        [paid, paid]
     );
-    assert_eq!(
-        (
-            nano(&stream["usage"]["lattice_cost_usd"]),
-            &stream["chunks_without_choices"]
-        ),
-        (paid, &json!(1))
-    );
-    assert_eq!(
-        (
-            &bare["texts"],
-            &bare["usage"],
-            &bare["chunks_without_choices"]
-        ),
-        (&json!([text()]), &Value::Null, &json!(0))
-    );
+    assert_shows(&stream, &json!({"chunks_without_choices": 1}));
+    assert_shows(&bare, &json!({"chunks_without_choices": 0, "usage": null}));
     books_show(&gateway, "k", 3 * paid);
+}
 
+#[test]
+fn the_official_client_takes_several_choices_and_asks_at_once() {
+    let upstream = Upstream::start();
+    let gateway = gateway(&upstream);
+    let key = gateway.key("k", &BUDGET);
     let [choices, helper, concurrently] =
         ask(&gateway, &key, ["choices", "helper", "concurrently"]);
     for reply in [&choices["whole"], &choices["stream"]] {
-        assert_eq!(
-            (&reply["texts"], &reply["usage"]["completion_tokens"]),
-            (&json!([text(), text()]), &(2 * OUTPUT).into())
+        assert_shows(
+            reply,
+            &json!({"texts": [text(), text()], "finish": ["stop", "stop"]}),
         );
+        assert_eq!(reply["usage"]["completion_tokens"], 2 * OUTPUT);
     }
-    assert_eq!(
-        (&helper["texts"], &helper["text_events"]),
-        (&json!([text()]), &json!([text()]))
+    assert_shows(
+        &helper,
+        &json!({"texts": [text()], "text_events": [text()]}),
     );
     let concurrently = concurrently.as_array().unwrap();
     assert_eq!(concurrently.len(), 8);
-    assert!(
-        concurrently
-            .iter()
-            .all(|reply| reply["texts"] == json!([text()])),
-        "{concurrently:?}"
-    );
+    for reply in concurrently {
+        assert_shows(reply, &json!({"texts": [text()]}));
+    }
     books_show(
         &gateway,
         "k",
-        3 * paid + 2 * cost(INPUT, 2 * OUTPUT) + 9 * paid,
-    );
-
-    let [tools] = ask(&gateway, &key, ["tools"]);
-    assert_eq!(tools["texts"], json!([text()]));
-    let sent: Value = serde_json::from_slice(&upstream.mock.last().unwrap().body).unwrap();
-    assert_eq!(
-        (
-            &sent["tools"][0]["function"]["name"],
-            &sent["tool_choice"],
-            &sent["not_in_any_schema"]
-        ),
-        (&"weather".into(), &"auto".into(), &json!({"x": [1, null]}))
+        2 * cost(INPUT, 2 * OUTPUT) + 9 * cost(INPUT, OUTPUT),
     );
     let billed = upstream.mock.billed();
     books_show(
@@ -218,94 +172,109 @@ fn the_official_client_lists_chats_and_streams() {
 }
 
 #[test]
+fn tools_and_fields_that_are_unknown_here_reach_the_provider() {
+    let upstream = Upstream::start();
+    let gateway = gateway(&upstream);
+    let key = gateway.key("k", &BUDGET);
+    let [tools] = ask(&gateway, &key, ["tools"]);
+    assert_shows(&tools, &json!({"texts": [text()]}));
+    let sent: Value = serde_json::from_slice(&upstream.mock.last().unwrap().body).unwrap();
+    assert_shows(
+        &sent,
+        &json!({"tool_choice": "auto", "not_in_any_schema": {"x": [1, null]}}),
+    );
+    assert_eq!(sent["tools"][0]["function"]["name"], "weather");
+    books_show(&gateway, "k", cost(INPUT, OUTPUT));
+}
+
+/// What the client raises, with which status, and what the gateway says of it.
+type Raised = (&'static str, &'static str, u16, &'static str, &'static str);
+
+const RAISED: [Raised; 7] = [
+    (
+        "unknown_key",
+        "AuthenticationError",
+        401,
+        "identity",
+        "identity_unknown",
+    ),
+    (
+        "unknown_model",
+        "NotFoundError",
+        404,
+        "authorization",
+        "caller_unknown_model",
+    ),
+    (
+        "unknown_model_retrieved",
+        "NotFoundError",
+        404,
+        "authorization",
+        "caller_unknown_model",
+    ),
+    (
+        "malformed",
+        "BadRequestError",
+        400,
+        "intake",
+        "caller_malformed",
+    ),
+    (
+        "unpriced",
+        "PermissionDeniedError",
+        403,
+        "constraints",
+        "limit_unpriced",
+    ),
+    (
+        "rejected",
+        "UnprocessableEntityError",
+        422,
+        "execution",
+        "provider_rejected",
+    ),
+    (
+        "overloaded",
+        "InternalServerError",
+        503,
+        "execution",
+        "provider_overloaded",
+    ),
+];
+
+#[test]
 fn the_official_client_raises_what_its_users_catch() {
     let upstream = Upstream::start();
     let gateway = gateway(&upstream);
     let key = gateway.key("k", &BUDGET);
-    let cases = [
-        "unknown_key",
-        "unknown_model",
-        "unknown_model_retrieved",
-        "malformed",
-        "unpriced",
-        "rejected",
-        "overloaded",
-    ];
-    let expected = [
-        ("AuthenticationError", 401, "identity", "identity_unknown"),
-        (
-            "NotFoundError",
-            404,
-            "authorization",
-            "caller_unknown_model",
-        ),
-        (
-            "NotFoundError",
-            404,
-            "authorization",
-            "caller_unknown_model",
-        ),
-        ("BadRequestError", 400, "intake", "caller_malformed"),
-        (
-            "PermissionDeniedError",
-            403,
-            "constraints",
-            "limit_unpriced",
-        ),
-        (
-            "UnprocessableEntityError",
-            422,
-            "execution",
-            "provider_rejected",
-        ),
-        (
-            "InternalServerError",
-            503,
-            "execution",
-            "provider_overloaded",
-        ),
-    ];
-    let raised = ask(&gateway, &key, cases);
-    for ((case, error), (class, status, gate, code)) in cases.iter().zip(&raised).zip(expected) {
-        assert_eq!(
-            (&error["class"], &error["status"]),
-            (&class.into(), &status.into()),
-            "{case}: {error}"
-        );
-        let mark = &error["lattice"];
-        assert_eq!(
-            (&mark["gate"], &mark["code"], &mark["request_id"]),
-            (&gate.into(), &code.into(), &error["request_id"]),
-            "{case}: {error}"
-        );
+    let raised = ask(&gateway, &key, RAISED.map(|(case, ..)| case));
+    for (error, (case, class, status, gate, code)) in raised.iter().zip(RAISED) {
         // A provider's own refusal keeps the provider's own words.
-        let shown = if *case == "rejected" {
-            ("invalid_request", "ordered fault")
+        let shown = if case == "rejected" {
+            "invalid_request"
         } else {
-            (code, "")
+            code
         };
-        assert_eq!(error["code"], shown.0, "{case}: {error}");
-        assert!(
-            error["message"].as_str().unwrap().contains(shown.1),
-            "{case}: {error}"
+        assert_shows(
+            error,
+            &json!({"class": class, "status": status, "code": shown}),
+        );
+        assert_shows(
+            &error["lattice"],
+            &json!({"gate": gate, "code": code, "request_id": error["request_id"]}),
         );
     }
-    assert_eq!(
-        (&raised[3]["param"], &raised[6]["retry_after"]),
-        (&"n".into(), &"1".into())
-    );
+    let [.., malformed, _, rejected, overloaded] = &raised;
+    assert_shows(malformed, &json!({"param": "n"}));
+    assert_shows(rejected, &json!({"message": "ordered fault"}));
+    assert_shows(overloaded, &json!({"retry_after": "1"}));
     books_show(&gateway, "k", 0);
 
     let poor = gateway.key("poor", &["--budget-usd", "0.00001", "--window", "total"]);
     let [spent] = ask(&gateway, &poor, ["spent"]);
-    assert_eq!(
-        (&spent["class"], &spent["status"], &spent["code"]),
-        (
-            &"APIStatusError".into(),
-            &402.into(),
-            &"limit_budget".into()
-        ),
-        "{spent}"
+    assert_shows(
+        &spent,
+        &json!({"class": "APIStatusError", "status": 402, "code": "limit_budget"}),
     );
 }
 

@@ -5,7 +5,7 @@
 
 mod harness;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle, sleep};
@@ -20,17 +20,30 @@ use lattice_store::managed::{self, Managed};
 const AWAY: Duration = Duration::from_secs(30);
 const STREAMED: &str = r#","stream":true"#;
 
-/// A PostgreSQL that the gateway does not look after.
+/// A PostgreSQL that the gateway does not look after. Stopped first, then removed.
 struct Database {
     server: Managed,
+    _cluster: Cluster,
     _folder: tempfile::TempDir,
+}
+
+/// Where we are root, it is outside the temporary folder.
+struct Cluster(PathBuf);
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        drop(std::fs::remove_dir_all(&self.0));
+    }
 }
 
 impl Database {
     fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
+        let server = managed::start(folder.path(), None).unwrap();
+        let cluster = Cluster(server.folder().to_path_buf());
         Self {
-            server: managed::start(folder.path(), None).unwrap(),
+            server,
+            _cluster: cluster,
             _folder: folder,
         }
     }
@@ -66,12 +79,22 @@ impl Database {
             !Path::new(&format!("/proc/{main}")).exists()
         });
     }
+}
 
-    /// Where we are root, the cluster is outside the temporary folder.
-    fn remove(self) {
-        let home = self.server.folder().to_path_buf();
-        self.server.stop().unwrap();
-        std::fs::remove_dir_all(home).unwrap();
+/// Processes that are there and do nothing, until this is dropped.
+struct Hanging(Vec<u32>);
+
+impl Hanging {
+    fn all_of(database: &Database) -> Self {
+        let hanging = Self(database.processes());
+        hanging.0.iter().for_each(|pid| signal(*pid, "STOP"));
+        hanging
+    }
+}
+
+impl Drop for Hanging {
+    fn drop(&mut self) {
+        self.0.iter().for_each(|pid| signal(*pid, "CONT"));
     }
 }
 
@@ -225,8 +248,6 @@ fn known_keys_are_served_while_the_database_is_stopped() {
         &failures[0]
     );
     accounts_agree(&gateway, &upstream, refused);
-    drop(gateway);
-    database.remove();
 }
 
 /// Worse than a database that is gone is one that takes connections and says nothing.
@@ -243,8 +264,7 @@ fn known_keys_are_served_while_the_database_hangs() {
     let load = Load::start(&gateway, &[&known]);
     sleep(Duration::from_millis(500));
 
-    let processes = database.processes();
-    processes.iter().for_each(|pid| signal(*pid, "STOP"));
+    let hanging = Hanging::all_of(&database);
     sleep(Duration::from_secs(1));
     let before = upstream.mock.seen();
     for _ in 0..2 {
@@ -258,7 +278,7 @@ fn known_keys_are_served_while_the_database_hangs() {
         assert!(!database_answers(&gateway));
     }
     assert_ne!(upstream.mock.seen(), before);
-    processes.iter().for_each(|pid| signal(*pid, "CONT"));
+    drop(hanging);
 
     eventually(
         Duration::from_secs(20),
@@ -279,8 +299,6 @@ fn known_keys_are_served_while_the_database_hangs() {
         &failures[0]
     );
     accounts_agree(&gateway, &upstream, refused);
-    drop(gateway);
-    database.remove();
 }
 
 #[test]

@@ -9,7 +9,7 @@ mod harness;
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Stdio};
 
-use harness::{Gateway, config_for, cost_of, nano, of_kind, python};
+use harness::{Gateway, assert_shows, config_for, cost_of, nano, of_kind, python};
 use serde_json::{Value, json};
 
 /// llama.cpp's server on the starter model, until it is dropped.
@@ -65,19 +65,17 @@ fn the_official_client_streams_a_governed_answer_of_a_real_model() {
     let config = config_for(&llama_cpp.base_url, MODELS).replace("mock", "llama_cpp");
     let gateway = Gateway::start(&config);
     gateway.lattice(&["team", "create", "research"]);
-    let key = gateway.key(
-        "ada",
-        &[
-            "--team",
-            "research",
-            "--models",
-            "smollm2",
-            "--budget-usd",
-            "1",
-            "--window",
-            "day",
-        ],
-    );
+    let limits = [
+        "--team",
+        "research",
+        "--models",
+        "smollm2",
+        "--budget-usd",
+        "1",
+        "--window",
+        "day",
+    ];
+    let key = gateway.key("ada", &limits);
     let mut client = python::script("openai_client.py");
     client.args([
         "models",
@@ -95,76 +93,68 @@ fn the_official_client_streams_a_governed_answer_of_a_real_model() {
     println!("streamed: {}\nwhole: {}", stream["texts"], chat["texts"]);
 
     assert_eq!(models["listed"], json!(["smollm2"]));
-    let concurrently = concurrently.as_array().unwrap();
-    let replies = [&stream, &chat, &bare].into_iter().chain(concurrently);
-    for reply in replies.clone() {
-        assert!(
-            reply["texts"][0]
-                .as_str()
-                .is_some_and(|text| !text.trim().is_empty()),
-            "{reply}"
-        );
-        assert!(
-            ["stop", "length"].contains(&reply["finish"][0].as_str().unwrap()),
-            "{reply}"
-        );
-    }
+    let replies = [&stream, &chat, &bare]
+        .into_iter()
+        .chain(concurrently.as_array().unwrap());
+    replies.clone().for_each(is_answer);
     assert!(
         stream["texts"][0].as_str().unwrap().contains("Paris"),
         "{stream}"
     );
-    assert_eq!(
-        (&bare["usage"], &bare["chunks_without_choices"]),
-        (&Value::Null, &json!(0))
-    );
+    assert_shows(&bare, &json!({"usage": null, "chunks_without_choices": 0}));
     for reply in [&stream, &chat] {
-        let headers = &reply["headers"];
-        assert_eq!(
-            (&headers["x-lattice-provider"], &headers["x-lattice-model"]),
-            (&"llama_cpp".into(), &"SmolLM2-135M-Instruct".into())
-        );
-        assert!(headers["x-request-id"].is_string(), "{headers}");
+        let expected =
+            json!({"x-lattice-provider": "llama_cpp", "x-lattice-model": "SmolLM2-135M-Instruct"});
+        assert_shows(&reply["headers"], &expected);
     }
     assert_eq!(nano(&stream["usage"]["lattice_cost_usd"]), cost(&stream));
     let header: Value =
         serde_json::from_str(chat["headers"]["x-lattice-cost-usd"].as_str().unwrap()).unwrap();
     assert_eq!(nano(&header), cost(&chat));
+    on_record(&gateway, replies.count(), [&stream, &chat]);
+}
 
+fn is_answer(reply: &Value) {
+    assert!(
+        reply["texts"][0]
+            .as_str()
+            .is_some_and(|text| !text.trim().is_empty()),
+        "{reply}"
+    );
+    assert!(
+        ["stop", "length"].contains(&reply["finish"][0].as_str().unwrap()),
+        "{reply}"
+    );
+}
+
+/// The audit has so many calls, these among them at their cost; the budget has the sum.
+fn on_record(gateway: &Gateway, calls: usize, with_usage: [&Value; 2]) {
     let leaves = gateway.leaves();
     let outcomes = of_kind(&leaves, "outcome");
     assert_eq!(
         (of_kind(&leaves, "intent").len(), outcomes.len()),
-        (replies.clone().count(), replies.count())
+        (calls, calls)
     );
     for outcome in &outcomes {
-        assert_eq!(
-            (&outcome["ending"], &outcome["estimated"]),
-            (&"finished".into(), &false.into()),
-            "{outcome}"
-        );
+        assert_shows(outcome, &json!({"ending": "finished", "estimated": false}));
     }
-    let recorded = |reply: &Value| {
+    for reply in with_usage {
         let id = &reply["headers"]["x-request-id"];
-        *outcomes
+        let outcome = outcomes
             .iter()
             .find(|outcome| outcome["request_id"] == *id)
-            .unwrap()
-    };
-    for reply in [&stream, &chat] {
-        let outcome = recorded(reply);
-        assert_eq!(cost_of([outcome]), cost(reply));
+            .unwrap();
+        assert_shows(outcome, &json!({"cost_nano_usd": cost(reply)}));
         assert_eq!(
             outcome["usage"]["output"],
             reply["usage"]["completion_tokens"]
         );
     }
-    let budgets = gateway.budgets();
+    let budget = &gateway.budgets()[0];
     assert_eq!(
-        (
-            nano(&budgets[0]["spent_usd"]),
-            nano(&budgets[0]["reserved_usd"])
-        ),
+        (nano(&budget["spent_usd"]), nano(&budget["reserved_usd"])),
         (cost_of(outcomes), 0)
     );
-    assert_eq!(gateway.verify().0, 0);
+    let (code, said) = gateway.verify();
+    assert_eq!(code, 0, "{said}");
 }

@@ -435,9 +435,8 @@ fn a_policy_of_ones_own_refuses_in_its_own_words() {
     expected.are_recorded();
 }
 
-#[test]
-fn a_call_that_fails_is_recorded_as_a_call() {
-    let upstream = Upstream::start();
+/// Models that fail as they are named, and one whose second target is well.
+fn failing_models() -> String {
     let nobody = std::net::TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()
@@ -459,7 +458,14 @@ fn a_call_that_fails_is_recorded_as_a_call() {
         );
     }
     models += "  - { name: unreachable, targets: [ { provider: gone, model: m } ] }\n";
-    models += "  - { name: second-best, targets: [ { provider: gone, model: m }, { provider: mock, model: mock } ] }\n";
+    models
+        + "  - { name: second-best, targets: [ { provider: gone, model: m }, { provider: mock, model: mock } ] }\n"
+}
+
+#[test]
+fn a_call_that_fails_is_recorded_as_a_call() {
+    let upstream = Upstream::start();
+    let models = failing_models();
     let gateway = Gateway::start(&config(&upstream, &models));
     let key = gateway.key("k", &[]);
     let mut failed = Vec::new();

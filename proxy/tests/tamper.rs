@@ -130,8 +130,23 @@ fn every_change_of_the_stored_audit_is_found_and_named() {
         tried: 0,
     };
     bench.is_sound();
+    each_leaf_altered(&mut bench, &leaves);
+    let chain: Vec<&Leaf> = leaves
+        .iter()
+        .filter(|leaf| leaf.chain == leaves[0].chain)
+        .collect();
+    leaves_moved(&mut bench, &chain);
+    ends_cut(
+        &mut bench,
+        chain[chain.len() - 1],
+        &leaves[leaves.len() - 1],
+    );
+    bench.is_sound();
+    println!("{} changes of the store were found", bench.tried);
+}
 
-    for leaf in &leaves {
+fn each_leaf_altered(bench: &mut Bench<'_>, leaves: &[Leaf]) {
+    for leaf in leaves {
         // A digit or letter in the middle, and the very ends.
         let middle = leaf.text.len() / 2
             + leaf.text[leaf.text.len() / 2..]
@@ -151,12 +166,10 @@ fn every_change_of_the_stored_audit_is_found_and_named() {
             bench.finds(&format!("byte {at} of a {} leaf", leaf.kind), &change, leaf);
         }
     }
+}
 
-    let chain: Vec<&Leaf> = leaves
-        .iter()
-        .filter(|leaf| leaf.chain == leaves[0].chain)
-        .collect();
-    let (middle, next, last) = (chain[2], chain[3], chain[chain.len() - 1]);
+fn leaves_moved(bench: &mut Bench<'_>, chain: &[&Leaf]) {
+    let (middle, next) = (chain[2], chain[3]);
     bench.finds(
         "a middle leaf deleted",
         &format!("delete from audit_leaf where {}", middle.row()),
@@ -167,18 +180,7 @@ fn every_change_of_the_stored_audit_is_found_and_named() {
         &format!("delete from audit_leaf where {}", chain[0].row()),
         chain[0],
     );
-    let hash = |leaf: &Leaf| {
-        format!(
-            "update audit_leaf set hash = set_byte(hash, 31, 255 - get_byte(hash, 31)) where {}",
-            leaf.row()
-        )
-    };
-    bench.finds("a hash changed", &hash(middle), middle);
-    bench.finds(
-        "the last hash changed",
-        &hash(leaves.last().unwrap()),
-        leaves.last().unwrap(),
-    );
+    bench.finds("a hash changed", &hash_changed(middle), middle);
     let swap = format!(
         "update audit_leaf a set leaf = b.leaf, hash = b.hash from audit_leaf b
          where a.chain = b.chain and a.chain = '{}' and (a.seq, b.seq) in (({m}, {n}), ({n}, {m}))",
@@ -193,13 +195,20 @@ fn every_change_of_the_stored_audit_is_found_and_named() {
         next.row()
     );
     bench.finds("a leaf put in the place of another", &copied, next);
+}
 
+fn hash_changed(leaf: &Leaf) -> String {
+    format!(
+        "update audit_leaf set hash = set_byte(hash, 31, 255 - get_byte(hash, 31)) where {}",
+        leaf.row()
+    )
+}
+
+/// `last` ends a chain that another follows, `newest` the record as a whole.
+fn ends_cut(bench: &mut Bench<'_>, last: &Leaf, newest: &Leaf) {
+    bench.finds("the last hash changed", &hash_changed(newest), newest);
     let tail = |leaf: &Leaf| format!("delete from audit_leaf where {}", leaf.row());
-    bench.finds(
-        "the tail of the last chain cut",
-        &tail(leaves.last().unwrap()),
-        leaves.last().unwrap(),
-    );
+    bench.finds("the tail of the last chain cut", &tail(newest), newest);
     let covered = format!(
         "{}; update audit_chain c set (head_seq, head_hash) =
          (select seq, hash from audit_leaf l where l.chain = c.id order by seq desc limit 1) where id = '{}'",
@@ -215,9 +224,6 @@ fn every_change_of_the_stored_audit_is_found_and_named() {
         last.chain
     );
     bench.finds("an earlier chain deleted whole", &gone, last);
-
-    bench.is_sound();
-    println!("{} changes of the store were found", bench.tried);
 }
 
 /// `lattice audit verify --file` where there is neither configuration nor database.

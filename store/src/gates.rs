@@ -29,9 +29,7 @@ impl KeyStore for Store {
 }
 
 /// A request waits for this, and a server that hangs does not even fail.
-async fn in_time<T>(
-    asked: impl Future<Output = Result<T, StoreError>>,
-) -> Result<T, StoreFailure> {
+async fn in_time<T>(asked: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreFailure> {
     let failure = |message: String| StoreFailure { message };
     match tokio::time::timeout(PATIENCE, asked).await {
         Ok(answer) => answer.map_err(|error| failure(error.to_string())),

@@ -545,3 +545,10 @@ pub fn cost_of<'a>(outcomes: impl IntoIterator<Item = &'a Value>) -> i64 {
 pub fn nano(usd: &Value) -> i64 {
     (usd.as_f64().unwrap_or_else(|| panic!("not a sum: {usd}")) * 1e9).round() as i64
 }
+
+/// `found` has every member of `expected`, with its value.
+pub fn assert_shows(found: &Value, expected: &Value) {
+    for (name, value) in expected.as_object().unwrap() {
+        assert_eq!(&found[name], value, "{name} in {found}");
+    }
+}

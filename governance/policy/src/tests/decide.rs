@@ -1,7 +1,7 @@
 use std::time::{Duration, Instant};
 
-use lattice_kernel::gates::{Authorization, Verdict};
 use lattice_kernel::Code;
+use lattice_kernel::gates::{Authorization, Verdict};
 use proptest::prelude::*;
 use time::OffsetDateTime;
 
