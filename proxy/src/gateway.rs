@@ -52,15 +52,47 @@ pub struct Gateway {
     pub store: Store,
     /// Whether the gateway has been told to stop.
     pub stopping: AtomicBool,
-    /// Says to whatever still runs that its time is over.
-    pub cut: watch::Sender<bool>,
+    /// Tells whatever still runs how much longer it may.
+    pub patience: watch::Sender<Patience>,
     /// Idle connections to providers, to be swept.
     pub pool: Arc<Pool>,
     /// The names of the upstreams.
     pub providers: Vec<String>,
 }
 
+/// How much longer the gateway waits for what runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Patience {
+    /// As long as it takes.
+    Unlimited,
+    /// Replies end now, and say why.
+    Over,
+    /// Nothing more is said: what still runs is dropped, which closes its record.
+    Gone,
+}
+
 impl Gateway {
+    /// Resolves once replies must end.
+    pub async fn patience_over(&self) {
+        // The sender is ours: as long as this gateway lives it is there.
+        drop(
+            self.patience
+                .subscribe()
+                .wait_for(|patience| *patience >= Patience::Over)
+                .await,
+        );
+    }
+
+    /// Resolves once what still runs is dropped.
+    pub async fn patience_gone(&self) {
+        drop(
+            self.patience
+                .subscribe()
+                .wait_for(|patience| *patience >= Patience::Gone)
+                .await,
+        );
+    }
+
     /// From here on the gateway is not ready.
     pub fn begin_stop(&self) {
         self.stopping.store(true, Ordering::Relaxed);

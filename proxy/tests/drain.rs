@@ -141,13 +141,11 @@ fn a_stream_that_outlives_the_drain_time_is_cut_and_recorded() {
     assert_eq!(running.head().status, 200);
     let told = Instant::now();
     signal(gateway.pid(), "INT");
-    // The client can tell that there should have been more.
+    // The client is told that there should have been more, and why there is not.
     let stream = running.rest();
     assert!(!stream.contains("[DONE]"), "{stream}");
-    assert!(
-        !stream.ends_with("0\r\n\r\n") || stream.contains("\"error\""),
-        "{stream}"
-    );
+    assert!(stream.contains(r#""code":"lattice_stopping""#), "{stream}");
+    assert!(stream.ends_with("0\r\n\r\n"), "{stream}");
     assert_eq!(gateway.wait(), Some(0), "{}", gateway.log());
     assert!(
         told.elapsed() < Duration::from_secs(1) + ORDERLY_STOP,
@@ -158,7 +156,8 @@ fn a_stream_that_outlives_the_drain_time_is_cut_and_recorded() {
     let leaves = gateway.leaves();
     assert_eq!(kinds(&leaves), ["start", "intent", "outcome", "stop"]);
     let outcome = of_kind(&leaves, "outcome")[0];
-    assert_ne!(outcome["ending"], "finished");
+    assert_eq!(outcome["ending"], "failed");
+    assert_eq!(outcome["code"], "lattice_stopping");
     assert_eq!(outcome["estimated"], true);
     assert_eq!(gateway.verify().0, 0);
 }

@@ -23,15 +23,15 @@ use crate::data::pool::Pool;
 use crate::data::transport::Upstreams;
 use crate::gates::audit::{AuditTrail, timestamp};
 use crate::gates::constraints::Budgets;
-use crate::gateway::Gateway;
+use crate::gateway::{Gateway, Patience};
 use crate::metrics::Metrics;
 use crate::state::{self, State};
 use crate::{background, listen};
 
 /// How long a provider may think before its head.
 const FIRST_BYTE: Duration = Duration::from_secs(300);
-/// How long streams that are cut may take to let go.
-const CUT: Duration = Duration::from_secs(5);
+/// How long a reply that must end may take to say so, and then to let go.
+const CUT: Duration = Duration::from_secs(2);
 /// How long the last records may take to reach the store. What does not reach
 /// it in time is in the journal, and is shipped at the next start.
 const LAST_SHIPMENT: Duration = Duration::from_secs(10);
@@ -81,7 +81,14 @@ async fn serve(config: Config) -> Done {
             running = gateway.activity.running(),
             "drain time is over; the rest is cut"
         );
-        gateway.cut.send_replace(true);
+        gateway.patience.send_replace(Patience::Over);
+        if tokio::time::timeout(CUT, gateway.activity.idle())
+            .await
+            .is_err()
+        {
+            // A client that takes nothing cannot be told anything either.
+            gateway.patience.send_replace(Patience::Gone);
+        }
         // Each drops its record, which closes it; nothing of that waits.
         drop(tokio::time::timeout(CUT, gateway.activity.idle()).await);
     }
@@ -137,7 +144,7 @@ async fn assemble(
         journal: journal.clone(),
         store,
         stopping: AtomicBool::new(false),
-        cut: watch::Sender::new(false),
+        patience: watch::Sender::new(Patience::Unlimited),
         pool,
         providers: config
             .providers

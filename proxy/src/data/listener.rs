@@ -51,12 +51,11 @@ impl HttpServerApp for Listener {
         if *shutdown.borrow() {
             session.set_keepalive(None);
         }
-        let mut cut = self.gateway.cut.subscribe();
         let served = tokio::select! {
             biased;
             after = serve(&self.gateway, &mut session) => after,
             // The stop waits no longer: dropping the request closes its record.
-            _ = cut.wait_for(|cut| *cut) => After::Close,
+            () = self.gateway.patience_gone() => After::Close,
         };
         match served {
             After::Keep => reuse(session).await,

@@ -1,11 +1,12 @@
 //! What the gateway itself says to a client: refusals, errors and short bodies.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue};
 use lattice_dialects::openai::{ErrorBody, Mark};
-use lattice_kernel::Draft;
-use lattice_kernel::Refusal;
+use lattice_kernel::{Code, Draft, Gate, Refusal};
 use pingora::http::ResponseHeader;
 use pingora::protocols::http::ServerSession;
 use uuid::Uuid;
@@ -61,6 +62,16 @@ pub async fn refusal(
         error_body(refusal, status, &id).render().into(),
     )
     .await
+}
+
+/// What a client is told whose reply outlives the gateway.
+pub fn stopping() -> Refusal {
+    Refusal::new(
+        Gate::Execution,
+        Code::LatticeStopping,
+        "The gateway is stopping and could not wait for the end of this reply; send the request again.",
+    )
+    .retry_after(Duration::from_secs(1))
 }
 
 /// A refusal as the dialect writes it.

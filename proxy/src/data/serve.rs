@@ -66,6 +66,7 @@ async fn chat(
             gateway.metrics.request_ended(&RequestEnded::client_gone(draft));
             return Ok(After::Close);
         }
+        () = gateway.patience_over() => Err(respond::stopping()),
     };
     match replied {
         Ok(GatewayReply::Answer(answer)) => stream::pass_on(gateway, session, draft, *answer).await,

@@ -114,6 +114,11 @@ async fn whole<E: Exchange>(
             close(gateway, draft, record, Ending::ClientGone);
             return Ok(After::Close);
         }
+        () = gateway.patience_over() => {
+            close(gateway, draft, record, Ending::Failed(Code::LatticeStopping));
+            respond::refusal(session, draft, &respond::stopping()).await?;
+            return Ok(After::Close);
+        }
     };
     let body = match collected {
         Ok(body) => body,
@@ -201,13 +206,18 @@ async fn event_stream<E: Exchange>(
         pump.end(gateway, draft, Ending::ClientGone);
         return Err(error);
     }
-    let ended = pump.run(&mut exchange, session).await;
+    let ended = pump.run(gateway, &mut exchange, session).await;
     if matches!(ended, Ended::Upstream(None)) {
         exchange.finish().await;
     }
     let (ending, last) = match ended {
         Ended::Client => (Ending::ClientGone, None),
         Ended::Upstream(fault) => pump.verdict(draft, &target.provider, fault),
+        Ended::Stopping => {
+            let event = pump.last_words(draft, &respond::stopping());
+            pump.out.push(event);
+            (Ending::Failed(Code::LatticeStopping), join(&mut pump.out))
+        }
     };
     let written = match (ending, last) {
         (Ending::ClientGone, _) => {
@@ -238,15 +248,27 @@ enum Ended {
     Client,
     /// The upstream's body ended, or broke for the reason given.
     Upstream(Option<String>),
+    /// The gateway stops.
+    Stopping,
 }
 
 impl Pump {
-    async fn run<E: Exchange>(&mut self, exchange: &mut E, session: &mut ServerSession) -> Ended {
+    async fn run<E: Exchange>(
+        &mut self,
+        gateway: &Gateway,
+        exchange: &mut E,
+        session: &mut ServerSession,
+    ) -> Ended {
+        let mut stopping = std::pin::pin!(gateway.patience_over());
         loop {
             let read = tokio::select! {
                 biased;
                 read = exchange.next() => read,
                 _ = session.read_body_or_idle(true) => return Ended::Client,
+                () = &mut stopping => {
+                    self.flush();
+                    return Ended::Stopping;
+                }
             };
             let mut ended = match read {
                 Ok(Some(chunk)) => self.gather(chunk, exchange),
@@ -319,15 +341,16 @@ impl Pump {
                         "Provider {provider:?} broke the stream off; what has come so far is incomplete. Try again."
                     ),
                 );
-                let id = draft.request_id.to_string();
-                let event = self.relay.error_event(&respond::error_body(
-                    &refusal,
-                    refusal.code.status(),
-                    &id,
-                ));
-                (Ending::Cut, Some(event))
+                (Ending::Cut, Some(self.last_words(draft, &refusal)))
             }
         }
+    }
+
+    /// The error event that a stream ends with.
+    fn last_words(&self, draft: &Draft, refusal: &Refusal) -> Bytes {
+        let id = draft.request_id.to_string();
+        self.relay
+            .error_event(&respond::error_body(refusal, refusal.code.status(), &id))
     }
 
     /// Usage counts if the stream was whole; a count that a broken stream
