@@ -12,6 +12,7 @@ use lattice_kernel::Clock as _;
 use metrics::{counter, gauge};
 use serde::Serialize;
 
+use crate::background::in_time;
 use crate::books;
 use crate::gateway::Gateway;
 
@@ -48,12 +49,9 @@ impl Part {
 /// The truth, part by part. A database that is away does not make the gateway
 /// unready as such: keys that it knows are served, and records wait on disk.
 async fn ready(State(gateway): State<Arc<Gateway>>) -> Response {
-    let database = gateway
-        .store
-        .ping()
+    let database = in_time(gateway.store.ping())
         .await
-        .map(|()| "answers".into())
-        .map_err(|error| error.to_string());
+        .map(|()| "answers".into());
     let pending = gateway.journal.pending();
     let journal = gateway.journal.state();
     let serves = journal.is_ok() && !gateway.is_stopping();
@@ -82,7 +80,13 @@ async fn ready(State(gateway): State<Arc<Gateway>>) -> Response {
                 gateway.gates.authorization.set().revision()
             ))),
         ),
-        ("providers", Part::of(Ok(gateway.providers.join(", ")))),
+        (
+            "providers",
+            Part::of(Ok(format!(
+                "configured, not probed: {}",
+                gateway.providers.join(", ")
+            ))),
+        ),
     ]);
     let status = if serves {
         StatusCode::OK
@@ -122,7 +126,7 @@ async fn observe(gateway: &Gateway) {
     gauge!("lattice_audit_pending").set(float(gateway.journal.pending()));
     gauge!("lattice_requests_active").set(float(gateway.activity.running() as u64));
     // The names of spenders are in the store; without it the last figures stand.
-    if let Ok(names) = books::names(&gateway.store).await {
+    if let Ok(names) = in_time(books::names(&gateway.store)).await {
         for state in gateway.books.ledger.states(gateway.clock.now(), &names) {
             let scope = format!(
                 "{}:{}:{}",

@@ -1,6 +1,7 @@
 //! What runs beside the requests: shipping, the revision poll, the watch over
 //! the managed database.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +14,8 @@ use crate::gateway::Gateway;
 
 /// How often the store is asked whether keys, teams or budgets have changed.
 const POLL: Duration = Duration::from_secs(1);
+/// How long the store may take to answer.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// How long a store that refuses a batch is left alone.
 const SHIP_AGAIN: Duration = Duration::from_secs(5);
 
@@ -53,10 +56,10 @@ impl Background {
 async fn follow_changes(gateway: Arc<Gateway>) {
     let mut seen = None;
     loop {
-        match gateway.store.revision().await {
+        match in_time(gateway.store.revision()).await {
             Ok(revision) => {
                 if seen != Some(revision) {
-                    match gateway.books.refresh().await {
+                    match in_time(gateway.books.refresh()).await {
                         Ok(()) => seen = Some(revision),
                         Err(error) => tracing::error!(%error, "budgets were not taken over"),
                     }
@@ -69,11 +72,30 @@ async fn follow_changes(gateway: Arc<Gateway>) {
     }
 }
 
+/// A database that hangs does not even fail; whoever asks it gives up in the end.
+pub async fn in_time<T, E: std::fmt::Display>(
+    asked: impl Future<Output = Result<T, E>>,
+) -> Result<T, String> {
+    match tokio::time::timeout(PATIENCE, asked).await {
+        Ok(answer) => answer.map_err(|error| error.to_string()),
+        Err(_) => Err(format!("no answer within {PATIENCE:?}")),
+    }
+}
+
 /// Writes the counted identity refusals of each minute, keeps the metrics small
 /// and lets go of stale connections.
 async fn keep_house(gateway: Arc<Gateway>) {
+    let mut failures = 0;
     loop {
         sleep(POLL).await;
+        let policy = &gateway.gates.authorization;
+        let failed = policy.counts().failures;
+        if failed > failures
+            && let Some(error) = policy.last_failure()
+        {
+            tracing::error!(%error, count = failed - failures, "policy gave no decision; the requests were refused");
+        }
+        failures = failed;
         gateway.metrics.upkeep();
         gateway.pool.sweep();
         gateway.gates.audit.write_aggregates(SystemClock.now());
@@ -84,7 +106,7 @@ async fn keep_house(gateway: Arc<Gateway>) {
 async fn keep_alive(gateway: Arc<Gateway>, managed: Arc<Managed>) {
     loop {
         sleep(POLL).await;
-        if gateway.store.ping().await.is_ok() {
+        if in_time(gateway.store.ping()).await.is_ok() {
             continue;
         }
         let managed = managed.clone();

@@ -50,6 +50,11 @@ impl Books {
     /// # Errors
     /// As for [`Books::open`]; the budgets stay as they were.
     pub async fn refresh(&self) -> Result<(), CommandError> {
+        let _reading = self.reading.lock().await;
+        self.read().await
+    }
+
+    async fn read(&self) -> Result<(), CommandError> {
         // Keys first: a key and its budget are made in one transaction, so the
         // budgets of every key that is seen here are there to be read next.
         let covered: HashSet<Uuid> = self
@@ -77,7 +82,7 @@ impl Books {
         if self.covered.read().contains(&key) {
             return Ok(());
         }
-        self.refresh().await
+        self.read().await
     }
 }
 

@@ -12,6 +12,8 @@ use crate::config::checked::{self, DEFAULT_OUTPUT_CAP};
 /// What clients may ask for.
 pub struct Catalog {
     models: BTreeMap<Arc<str>, Plan>,
+    /// The targets of all models, by provider and by the model's name there.
+    targets: HashMap<(Arc<str>, Arc<str>), Arc<Target>>,
     pricer: Pricer,
 }
 
@@ -46,8 +48,17 @@ impl Catalog {
                 .collect();
             (model.name.clone(), Plan::new(targets))
         });
+        let models: BTreeMap<Arc<str>, Plan> = models.collect();
+        let targets = models.values().flat_map(Plan::targets);
+        let targets = targets.map(|target| {
+            (
+                (target.provider.clone(), target.model.clone()),
+                target.clone(),
+            )
+        });
         Self {
-            models: models.collect(),
+            targets: targets.collect(),
+            models,
             pricer,
         }
     }
@@ -65,6 +76,10 @@ impl Catalog {
             || !model.bytes().all(|byte| byte.is_ascii_graphic())
         {
             return None;
+        }
+        // What is configured of it, its price above all, holds by this name too.
+        if let Some(target) = self.targets.get(&(provider.clone(), model.into())) {
+            return Some((name.into(), Plan::new([target.clone()])));
         }
         let target = checked::Target {
             provider: provider.clone(),

@@ -165,9 +165,16 @@ fn an_output_cap_is_added_under_a_hard_budget_alone() {
             Some(&*format!("max_output_tokens={cap} (hard budget)"))
         );
     }
+    // A compatible server may not know the new name, so the cap goes by both.
+    let reply = gateway.chat(&hard, &ask("mock", r#","max_completion_tokens":8"#));
+    let both = ask("mock", r#","max_completion_tokens":8,"max_tokens":8"#);
+    assert_eq!(upstream.last_body(), both);
+    assert_eq!(
+        reply.header("x-lattice-noted"),
+        Some("max_tokens=8 (hard budget)")
+    );
     let capped = [
         r#","max_tokens":7"#,
-        r#","max_completion_tokens":7"#,
         r#","max_tokens":7,"max_completion_tokens":9"#,
     ];
     let unchanged = capped.map(|cap| (&hard, ask("mock", cap)));
@@ -184,7 +191,7 @@ fn an_output_cap_is_added_under_a_hard_budget_alone() {
         .iter()
         .map(|leaf| leaf["output_cap"].clone())
         .collect();
-    assert_eq!(json!(caps), json!([4096, 100, 7, 7, 9, null, null]));
+    assert_eq!(json!(caps), json!([4096, 100, 8, 7, 9, null, null]));
 }
 
 #[test]

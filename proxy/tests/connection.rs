@@ -410,10 +410,23 @@ fn a_request_that_may_have_been_taken_up_is_not_sent_again() {
         3 => stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-le").is_err(),
         // Ends a new connection without a word.
         4 => false,
+        // Ends one that was used before, without a word, after it has had time to work.
+        6 => {
+            std::thread::sleep(Duration::from_secs(2));
+            false
+        }
         _ => answer(stream),
     });
     let (gateway, key) = provider.gateway();
-    for (seen, status) in [(1, 200), (2, 200), (3, 502), (4, 502), (5, 200)] {
+    for (seen, status) in [
+        (1, 200),
+        (2, 200),
+        (3, 502),
+        (4, 502),
+        (5, 200),
+        (6, 502),
+        (7, 200),
+    ] {
         let reply = gateway.chat(&key, &ask("mock", ""));
         assert_eq!(
             (reply.status, provider.seen()),

@@ -11,6 +11,8 @@ use time::OffsetDateTime;
 use crate::{ChainRow, KeyRow, SpendDelta, Store, StoreError, StoredLeaf};
 
 const PATIENCE: Duration = Duration::from_secs(3);
+/// A batch is tried again until it is stored, so this may be long.
+const BATCH_PATIENCE: Duration = Duration::from_secs(30);
 
 impl KeyStore for Store {
     async fn find(&self, mac: &[u8; 32]) -> Result<Option<lattice_identity::KeyRow>, StoreFailure> {
@@ -66,12 +68,15 @@ impl Sink for Store {
             previous: chain.previous.map(|head| head.chain),
         };
         let leaves = leaves.iter().map(stored).collect::<Result<Vec<_>, _>>()?;
-        Store::append(self, &row, &leaves)
-            .await
-            .map_err(|error| SinkError {
-                unavailable: matches!(error, StoreError::Unavailable { .. }),
-                message: error.to_string(),
-            })
+        let stored = tokio::time::timeout(BATCH_PATIENCE, Store::append(self, &row, &leaves));
+        let hangs = |_| SinkError {
+            unavailable: true,
+            message: format!("the database did not answer within {BATCH_PATIENCE:?}"),
+        };
+        stored.await.map_err(hangs)?.map_err(|error| SinkError {
+            unavailable: matches!(error, StoreError::Unavailable { .. }),
+            message: error.to_string(),
+        })
     }
 }
 

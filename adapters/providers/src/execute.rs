@@ -10,7 +10,7 @@ use lattice_kernel::gates::Execution;
 use lattice_kernel::proof::{Departure, Dispatch};
 use lattice_kernel::{Code, Ending, Gate, Intended, Outcome, Record, Refusal};
 
-use crate::provider::{Directory, Provider};
+use crate::provider::{Directory, Kind, Provider};
 use crate::transport::{Exchange, Transport, TransportError, UpstreamRequest};
 use crate::verdict::{Fault, fault_of};
 
@@ -19,8 +19,8 @@ use crate::verdict::{Fault, fault_of};
 pub struct Outbound {
     /// The request as it came.
     pub chat: ChatRequest,
-    /// A hard budget applies and the caller names no cap: the target's own cap
-    /// is written into the request.
+    /// A hard budget applies: the request must carry a cap in the field that the
+    /// target reads, the caller's or else the target's own.
     pub cap_output: bool,
 }
 
@@ -87,7 +87,7 @@ impl<T: Transport> Execution for Remote<T> {
             dispatch,
             plan,
             body,
-            noted,
+            mut noted,
             mut record,
             ..
         } = departure;
@@ -95,7 +95,10 @@ impl<T: Transport> Execution for Remote<T> {
         // The next target is tried only where the one before has seen nothing.
         for target in plan.targets() {
             match self.attempt(&dispatch, target, &body, &mut record).await {
-                Ok(exchange) => return conclude(exchange, target, record, &body, noted),
+                Ok(exchange) => {
+                    noted.extend(self.note(target, &body));
+                    return conclude(exchange, target, record, &body, noted);
+                }
                 Err(error) => {
                     last = error.refusal(&target.provider);
                     if !matches!(error, TransportError::Unreached(_)) {
@@ -110,6 +113,14 @@ impl<T: Transport> Execution for Remote<T> {
 }
 
 impl<T: Transport> Remote<T> {
+    /// What gate 3 could not note, because it depends on the target: the caller's
+    /// cap was written once more, under the name that this target reads.
+    fn note(&self, target: &Target, body: &Outbound) -> Option<Box<str>> {
+        body.chat.output_cap()?;
+        let added = output_cap(self.directory.get(&target.provider)?, target, body)?;
+        Some(format!("{}={} (hard budget)", added.field.name(), added.tokens).into())
+    }
+
     async fn attempt(
         &self,
         dispatch: &Dispatch,
@@ -136,11 +147,22 @@ fn rewrite<'a>(provider: &Provider, target: &'a Target, body: &Outbound) -> Rewr
     Rewrite {
         model: (*target.model != *body.chat.model).then_some(&*target.model),
         include_usage: body.chat.stream,
-        output_cap: body.cap_output.then(|| OutputCap {
-            field: provider.kind.cap_field(),
-            tokens: target.max_output_tokens,
-        }),
+        output_cap: output_cap(provider, target, body),
     }
+}
+
+fn output_cap(provider: &Provider, target: &Target, body: &Outbound) -> Option<OutputCap> {
+    let field = provider.kind.cap_field();
+    let named = body.chat.output_cap();
+    let is_read = match provider.kind {
+        // OpenAI reads both names, and refuses a request that has both.
+        Kind::OpenAi => named.is_some(),
+        Kind::OpenAiCompatible | Kind::Mlx => body.chat.cap(field).is_some(),
+    };
+    (body.cap_output && !is_read).then(|| OutputCap {
+        field,
+        tokens: named.unwrap_or(target.max_output_tokens),
+    })
 }
 
 fn conclude<E: Exchange>(

@@ -161,10 +161,12 @@ pub struct Denial {
 }
 
 impl Decision {
-    /// Allowed means: said so, and nothing said against it.
+    /// Allowed means: said so, nothing said against it, and nothing asked in
+    /// return. No gate fulfils obligations yet, and to serve in spite of one would
+    /// be to serve what the policy did not allow.
     #[must_use]
     pub fn allows(&self) -> bool {
-        self.allow && self.deny.is_empty()
+        self.allow && self.deny.is_empty() && self.obligations.is_empty()
     }
 
     /// The refusal that this denial amounts to.
@@ -174,6 +176,11 @@ impl Decision {
             Some(denial) => {
                 Refusal::new(Gate::Authorization, denial.code, denial.message.to_string())
             }
+            None if self.allow && !self.obligations.is_empty() => Refusal::new(
+                Gate::Authorization,
+                Code::PolicyDenied,
+                "The policy allows this request under an obligation that this gateway cannot fulfil; tell whoever administers it.",
+            ),
             None => Refusal::new(
                 Gate::Authorization,
                 Code::PolicyDenied,
@@ -220,4 +227,45 @@ pub struct RefusalFacts<'a> {
     pub draft: &'a Draft,
     /// Why it was refused.
     pub refusal: &'a Refusal,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decision(allow: bool, deny: &[Code], obligations: &[&str]) -> Decision {
+        let deny = deny.iter().map(|code| Denial {
+            code: *code,
+            message: "no".into(),
+        });
+        Decision {
+            allow,
+            deny: deny.collect(),
+            obligations: obligations.iter().map(|it| (*it).into()).collect(),
+        }
+    }
+
+    #[test]
+    fn only_an_unconditional_yes_allows() {
+        assert!(decision(true, &[], &[]).allows());
+        assert!(!decision(false, &[], &[]).allows());
+        assert!(!decision(true, &[Code::PolicyTool], &[]).allows());
+        assert!(!decision(true, &[], &[r#"{"type":"mask"}"#]).allows());
+    }
+
+    #[test]
+    fn a_refusal_says_what_is_missing() {
+        let code = |decision: Decision| decision.refusal().code;
+        assert_eq!(
+            code(decision(false, &[Code::PolicyModel], &[])),
+            Code::PolicyModel
+        );
+        assert_eq!(code(decision(false, &[], &[])), Code::PolicyDenied);
+        let obliged = decision(true, &[], &[r#"{"type":"mask"}"#]).refusal();
+        assert!(
+            obliged.message.contains("obligation"),
+            "{}",
+            obliged.message
+        );
+    }
 }

@@ -11,6 +11,10 @@ pub struct NanoUsd(u64);
 impl NanoUsd {
     /// Nothing.
     pub const ZERO: Self = Self(0);
+    /// The most that one call can cost: 100,000 USD, far beyond any real one. What
+    /// claims to cost more is refused or not believed, so that sums stay far from
+    /// [`Self::MAX`] whatever a caller asks for or a provider reports.
+    pub const CALL: Self = Self(100_000 * 1_000_000_000);
     /// The most that can be written down, about 9.2 billion USD.
     pub const MAX: Self = Self(i64::MAX as u64);
 

@@ -74,13 +74,15 @@ impl Record {
         self.billable = false;
     }
 
-    /// The target answered. An error status means that nothing was generated,
-    /// and so nothing is billed.
+    /// The target answered. Most error statuses mean that nothing was generated,
+    /// and so nothing is billed; not those with which something in front of the
+    /// target says that it gave up waiting for it.
     pub fn answered(&mut self, status: u16) {
         self.first_byte
             .get_or_insert_with(|| self.started.elapsed());
         self.status = Some(status);
-        if status >= 400 {
+        let gave_up = matches!(status, 408 | 499 | 502 | 504 | 520..=524);
+        if status >= 400 && !gave_up {
             self.billable = false;
         }
     }
@@ -93,7 +95,8 @@ impl Record {
     /// What `usage` costs at the target that was called.
     #[must_use]
     pub fn cost_of(&self, usage: &Usage) -> Option<NanoUsd> {
-        self.target.as_ref()?.price.as_ref()?.cost(usage)
+        let cost = self.target.as_ref()?.price.as_ref()?.cost(usage)?;
+        (cost <= NanoUsd::CALL).then_some(cost)
     }
 
     /// Calls that may have reached a target so far.

@@ -19,8 +19,9 @@ pub enum Family {
     Claude,
     /// Gemini: o200k plus 15 %.
     Gemini,
-    /// Any other tokenizer. A token stands for at least one byte, so the bytes
-    /// are a bound that no vocabulary can exceed.
+    /// Any other tokenizer, and any other server: it may read fields that are not
+    /// known here. A token stands for at least one byte, so the bytes of the whole
+    /// request are a bound that no vocabulary can exceed.
     Unknown,
 }
 
@@ -72,6 +73,8 @@ pub struct PromptSize {
     pub tools: bool,
     /// Whether a JSON schema is asked for.
     pub schema: bool,
+    /// Bytes of the whole request.
+    pub body_bytes: u64,
 }
 
 /// An upper bound of the input, in tokens, by rules fitted to recorded traffic;
@@ -89,10 +92,7 @@ pub fn input_bound<'a>(
         Family::ClaudeEarly => (share(count(texts), 125), 30 + tools(750) + schema(250)),
         Family::Claude => (share(count(texts), 160), 30 + tools(750) + schema(250)),
         Family::Gemini => (share(count(texts), 115), 40),
-        Family::Unknown => (
-            texts.map(|text| text.len() as u64).sum(),
-            40 + tools(750) + schema(250),
-        ),
+        Family::Unknown => (size.body_bytes, 40 + tools(750) + schema(250)),
     };
     [
         size.messages.saturating_mul(8),
@@ -135,15 +135,14 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_tokenizer_is_bounded_by_bytes() {
+    fn an_unknown_tokenizer_is_bounded_by_the_bytes_of_the_request() {
         let size = PromptSize {
             messages: 1,
+            body_bytes: 700,
             ..PromptSize::default()
         };
-        assert_eq!(
-            input_bound(Family::Unknown, ["Grüße"].into_iter(), size),
-            7 + 8 + 40
-        );
+        let bound = input_bound(Family::Unknown, ["Grüße"].into_iter(), size);
+        assert_eq!(bound, 700 + 8 + 40);
     }
 
     #[test]

@@ -309,6 +309,13 @@ fn check_provider(
     base: &Path,
 ) -> Result<(Provider, Box<str>), ConfigError> {
     let at = format!("providers.{name}");
+    let is_plain = |char: char| char.is_ascii_alphanumeric() || matches!(char, '_' | '-' | '.');
+    if name.is_empty() || !name.chars().all(is_plain) {
+        return Err(ConfigError::invalid(
+            at,
+            "a provider's name has ASCII letters, digits, `_`, `-` and `.` only; it stands in headers and before the `/` of a model",
+        ));
+    }
     let (kind, default_url) = match provider.kind {
         raw::Kind::Openai => (Kind::OpenAi, Some(OPENAI_BASE_URL)),
         raw::Kind::OpenaiCompatible => (Kind::OpenAiCompatible, None),

@@ -11,8 +11,10 @@ use pingora::server::ShutdownWatch;
 use crate::data::serve::{After, serve};
 use crate::gateway::Gateway;
 
-/// How long the next bytes of a head or body may take.
+/// How long the next bytes of a body may take.
 const READ: Duration = Duration::from_secs(30);
+/// How long a connection may be idle between two requests, seconds.
+const KEEPALIVE: u64 = 75;
 /// How long a client may take no byte at all. Long, because a slow reader is
 /// welcome: it slows its upstream and holds little memory.
 const WRITE: Duration = Duration::from_secs(600);
@@ -50,6 +52,9 @@ impl HttpServerApp for Listener {
         session.set_write_timeout(Some(WRITE));
         if *shutdown.borrow() {
             session.set_keepalive(None);
+        } else if session.get_keepalive().is_some() {
+            // pingora would wait for the next request for ever.
+            session.set_keepalive(Some(KEEPALIVE));
         }
         let served = tokio::select! {
             biased;

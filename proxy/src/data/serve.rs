@@ -66,7 +66,7 @@ async fn chat(
             gateway.metrics.request_ended(&RequestEnded::client_gone(draft));
             return Ok(After::Close);
         }
-        () = gateway.patience_over() => Err(respond::stopping()),
+        () = gateway.patience_over() => Err(stopped(gateway, draft)),
     };
     match replied {
         Ok(GatewayReply::Answer(answer)) => stream::pass_on(gateway, session, draft, *answer).await,
@@ -83,6 +83,15 @@ async fn chat(
             refuse(session, draft, &refusal).await
         }
     }
+}
+
+/// The refusal of a request that outlives the gateway. Where its intent is on
+/// record, dropping the pipeline has closed it; otherwise this leaves the leaf.
+fn stopped(gateway: &Gateway, draft: &Draft) -> Refusal {
+    if draft.laps().any(|(gate, _)| gate == Gate::Audit) {
+        return respond::stopping();
+    }
+    pipeline::refused(&gateway.gates, draft, respond::stopping())
 }
 
 /// `GET /v1/models`, or the one of them that is named.

@@ -169,7 +169,12 @@ async fn write_whole(
     body: Bytes,
 ) -> pingora::Result<()> {
     session.write_response_header(Box::new(head)).await?;
-    session.write_response_body(body, true).await
+    // In slices, because the time limit is one for each write.
+    for start in (0..body.len()).step_by(GATHER) {
+        let slice = body.slice(start..body.len().min(start + GATHER));
+        session.write_response_body(slice, false).await?;
+    }
+    session.write_response_body(Bytes::new(), true).await
 }
 
 async fn event_stream<E: Exchange>(

@@ -15,6 +15,7 @@ use lattice_providers::{Exchange, Provider, Transport, TransportError, UpstreamR
 use parking_lot::Mutex;
 use pingora::connectors::TransportConnector;
 use pingora::http::RequestHeader;
+use pingora::protocols::Stream;
 use pingora::protocols::http::v1::client::HttpSession;
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType};
@@ -26,6 +27,10 @@ const CONNECT: Duration = Duration::from_secs(10);
 /// A provider may think for long between two tokens, but not for ever.
 const BETWEEN_READS: Duration = Duration::from_secs(300);
 const WRITE: Duration = Duration::from_secs(60);
+/// Bytes of a body that one write takes.
+const SLICE: usize = 64 * 1024;
+/// How soon a connection shows that it was closed before it was used: a round trip.
+const STALE: Duration = Duration::from_millis(500);
 /// How long a resolved name is used before it is looked up again.
 const NAME_LIFE: Duration = Duration::from_secs(30);
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("lattice/", env!("CARGO_PKG_VERSION")));
@@ -75,10 +80,12 @@ impl Upstreams {
         Ok(peer)
     }
 
-    /// A connection of the pool, or a new one.
-    async fn connection(&self, provider: &Provider) -> Result<(HttpSession, bool), TransportError> {
-        let pooled = self.pool.take(&provider.name);
-        let reused = pooled.is_some();
+    /// On a connection of the pool, or on a new one.
+    async fn session(
+        &self,
+        provider: &Provider,
+        pooled: Option<Stream>,
+    ) -> Result<HttpSession, TransportError> {
         let stream = match pooled {
             Some(stream) => stream,
             None => {
@@ -91,7 +98,7 @@ impl Upstreams {
         };
         let mut session = HttpSession::new(stream);
         session.write_timeout = Some(WRITE);
-        Ok((session, reused))
+        Ok(session)
     }
 }
 
@@ -106,9 +113,12 @@ impl Transport for Upstreams {
         first_byte: Duration,
     ) -> Result<PingoraExchange, TransportError> {
         let unreached = |error: Box<Error>| TransportError::Unreached(error.to_string());
+        let mut pooled = self.pool.take(&provider.name);
         loop {
-            let (mut session, reused) = self.connection(provider).await?;
+            let reused = pooled.is_some();
+            let mut session = self.session(provider, pooled.take()).await?;
             let head = Box::new(head(provider, &request).map_err(unreached)?);
+            let sent = Instant::now();
             match ask(&mut session, head, &request.body, first_byte).await {
                 Ok(()) => {
                     let (provider, pool) = (provider.name.clone(), self.pool.clone());
@@ -118,10 +128,11 @@ impl Transport for Upstreams {
                         pool,
                     });
                 }
-                // A pooled connection that the provider closed while it was idle
-                // has not carried the request. Anything else may have, and a
+                // A pooled connection that the provider had closed while it was
+                // idle says so at once, and has not carried the request: one more
+                // try, on a new connection. One that closes later may have, and a
                 // second attempt would pay for the generation twice.
-                Err(Failure::ClosedBeforeReply(_)) if reused => {}
+                Err(Failure::ClosedBeforeReply(_)) if reused && sent.elapsed() < STALE => {}
                 Err(failure) => return Err(failure.into()),
             }
         }
@@ -177,19 +188,25 @@ async fn ask(
     body: &Bytes,
     first_byte: Duration,
 ) -> Result<(), Failure> {
-    let closed = |error: Box<Error>| Failure::ClosedBeforeReply(error.to_string());
-    session.write_request_header(head).await.map_err(closed)?;
-    session.write_body(body).await.map_err(closed)?;
-    session.finish_body().await.map_err(closed)?;
+    let unsent = |error: Box<Error>| Failure::unsent(&error);
+    session.write_request_header(head).await.map_err(unsent)?;
+    // In slices, because the time limit is one for each write.
+    for start in (0..body.len()).step_by(SLICE) {
+        let slice = body.slice(start..body.len().min(start + SLICE));
+        session.write_body(&slice).await.map_err(unsent)?;
+    }
+    session.finish_body().await.map_err(unsent)?;
+    let mut informed = false;
     loop {
         match tokio::time::timeout(first_byte, session.read_response()).await {
             Err(_) => return Err(Failure::Silent(first_byte)),
+            Ok(Err(error)) if informed => return Err(Failure::Broken(error.to_string())),
             Ok(Err(error)) => return Err(Failure::of(&error)),
             Ok(Ok(_)) => {}
         }
         // 1xx are hints; the reply proper follows them.
         match session.resp_header() {
-            Some(head) if head.status.is_informational() => {}
+            Some(head) if head.status.is_informational() => informed = true,
             Some(_) => break,
             None => return Err(Failure::Broken("no response head".into())),
         }
@@ -206,6 +223,14 @@ enum Failure {
 }
 
 impl Failure {
+    fn unsent(error: &Error) -> Self {
+        let why = error.to_string();
+        match error.etype() {
+            ErrorType::WriteTimedout => Self::Broken(why),
+            _ => Self::ClosedBeforeReply(why),
+        }
+    }
+
     fn of(error: &Error) -> Self {
         let why = error.to_string();
         // pingora tells only in words how much of a head it had read.

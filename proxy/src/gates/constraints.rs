@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lattice_kernel::gates::{Constraints, Granted, Terms};
-use lattice_kernel::{Ask, Code, Gate, NanoUsd, Plan, Principal, Refusal, Target, Usage};
+use lattice_kernel::{Ask, Code, Gate, NanoUsd, Plan, Price, Principal, Refusal, Usage};
 use lattice_limits::{Exhausted, Family, Hold, Mode, PromptSize, Scope, ScopeKind, input_bound};
 use lattice_providers::Outbound;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use crate::background::in_time;
 use crate::books::Books;
-use crate::command::CommandError;
 
 /// Prompts above this are counted on a thread that may block, bytes.
 const COUNTED_INLINE: usize = 64 * 1024;
@@ -41,10 +41,9 @@ impl Constraints for Budgets {
         plan: &Plan,
         body: Outbound,
     ) -> Result<Granted<Outbound, Hold>, Refusal> {
-        self.books
-            .cover(who.key.id)
+        in_time(self.books.cover(who.key.id))
             .await
-            .map_err(|error| unknown_budgets(&error))?;
+            .map_err(unknown_budgets)?;
         let scopes = scopes_of(who);
         let Some(mode) = self.books.ledger.applies(&scopes) else {
             let (hold, _) = self.reserve(at, &scopes, NanoUsd::ZERO)?;
@@ -61,15 +60,16 @@ impl Constraints for Budgets {
             ..Terms::default()
         };
         terms.output_cap = body.chat.output_cap();
+        // Also where the caller names a cap: a target may know it by another name.
+        body.cap_output = mode == Mode::Hard;
         if mode == Mode::Hard && terms.output_cap.is_none() {
-            body.cap_output = true;
             terms.output_cap = plan
                 .targets()
                 .iter()
                 .map(|target| target.max_output_tokens)
                 .max();
         }
-        let dearest = reckon(plan, &body, bound);
+        let dearest = reckon(plan, &body, bound)?;
         if dearest.is_none() && mode == Mode::Hard {
             return Err(unpriced(plan));
         }
@@ -152,25 +152,44 @@ fn count_input(body: &Outbound, family: Family) -> u64 {
         opaque: prompt.references() as u64,
         tools: body.chat.has_tools,
         schema: body.chat.has_schema,
+        body_bytes: body.chat.body().len() as u64,
     };
     input_bound(family, prompt.texts().chain(prompt.schemas()), size)
 }
 
 /// The most that the call can cost at the dearest target; `None` where one of
-/// them has no price, or the sum cannot be written down.
-fn reckon(plan: &Plan, body: &Outbound, input: u64) -> Option<NanoUsd> {
-    let costs = plan.targets().iter().map(|target| {
+/// them has no price.
+fn reckon(plan: &Plan, body: &Outbound, input: u64) -> Result<Option<NanoUsd>, Refusal> {
+    let mut dearest = NanoUsd::ZERO;
+    for target in plan.targets() {
+        let Some(price) = &target.price else {
+            return Ok(None);
+        };
         let cap = body.chat.output_cap().unwrap_or(target.max_output_tokens);
-        let output = cap.checked_mul(u64::from(body.chat.n))?;
-        most(target, input, output)
-    });
-    costs.collect::<Option<Vec<_>>>()?.into_iter().max()
+        let most = cap
+            .checked_mul(u64::from(body.chat.n))
+            .and_then(|output| most(price.as_ref(), input, output))
+            .filter(|cost| *cost <= NanoUsd::CALL);
+        dearest = dearest.max(most.ok_or_else(beyond_reason)?);
+    }
+    Ok(Some(dearest))
+}
+
+fn beyond_reason() -> Refusal {
+    Refusal::new(
+        Gate::Constraints,
+        Code::LimitBudget,
+        format!(
+            "With these max_tokens and n the request may cost more than {} USD, which no budget holds; ask for less.",
+            NanoUsd::CALL
+        ),
+    )
+    .field("max_tokens")
 }
 
 /// Providers charge more for tokens that they write to a cache, and may do so
 /// unasked: the bound takes the dearer of the two.
-fn most(target: &Target, input: u64, output: u64) -> Option<NanoUsd> {
-    let price = target.price.as_ref()?;
+fn most(price: &dyn Price, input: u64, output: u64) -> Option<NanoUsd> {
     let plain = price.cost(&Usage {
         input,
         output,
@@ -188,6 +207,7 @@ fn most(target: &Target, input: u64, output: u64) -> Option<NanoUsd> {
 fn notes(plan: &Plan, body: &Outbound, over: &[Exhausted]) -> Vec<Box<str>> {
     let mut notes: Vec<Box<str>> = Vec::new();
     if body.cap_output
+        && body.chat.output_cap().is_none()
         && let Some(target) = plan.targets().first()
     {
         notes.push(
@@ -219,14 +239,14 @@ fn ascii(name: &str) -> String {
         .collect()
 }
 
-fn unknown_budgets(error: &CommandError) -> Refusal {
+fn unknown_budgets(why: String) -> Refusal {
     Refusal::new(
         Gate::Constraints,
         Code::StoreUnavailable,
         "The budgets of this key are not in memory and the database cannot be asked for them; try again.",
     )
     .retry_after(Duration::from_secs(2))
-    .because(error.to_string())
+    .because(why)
 }
 
 fn unpriced(plan: &Plan) -> Refusal {

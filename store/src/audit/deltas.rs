@@ -20,13 +20,15 @@ struct Sums {
 }
 
 impl Sums {
-    fn checked_add(self, delta: &SpendDelta) -> Option<Self> {
-        Some(Self {
-            spent: self.spent.checked_add(delta.spent_nano)?,
-            reserved: self.reserved.checked_add(delta.reserved_nano)?,
-            estimated: self.estimated.checked_add(delta.estimated_nano)?,
-            requests: self.requests.checked_add(delta.requests)?,
-        })
+    /// Stops at the largest number instead of failing: a batch that could never be
+    /// stored would hold up every leaf behind it.
+    fn add(self, delta: &SpendDelta) -> Self {
+        Self {
+            spent: self.spent.saturating_add(delta.spent_nano),
+            reserved: self.reserved.saturating_add(delta.reserved_nano),
+            estimated: self.estimated.saturating_add(delta.estimated_nano),
+            requests: self.requests.saturating_add(delta.requests),
+        }
     }
 }
 
@@ -35,8 +37,7 @@ pub(super) async fn apply<'a>(
     batch: &mut PgConnection,
     deltas: impl Iterator<Item = &'a SpendDelta>,
 ) -> Result<(), StoreError> {
-    let sums = sum(deltas)
-        .ok_or_else(|| StoreError::Internal("the sum of a batch's spend overflows".into()))?;
+    let sums = sum(deltas);
     if sums.is_empty() {
         return Ok(());
     }
@@ -48,9 +49,9 @@ pub(super) async fn apply<'a>(
         "insert into spend (scope_kind, scope_id, hour, spent_nano_usd, reserved_nano_usd, estimated_nano_usd, requests)
          select * from unnest($1::text[], $2::uuid[], $3::timestamptz[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[])
          on conflict (scope_kind, scope_id, hour) do update set
-             spent_nano_usd = spend.spent_nano_usd + excluded.spent_nano_usd,
-             reserved_nano_usd = spend.reserved_nano_usd + excluded.reserved_nano_usd,
-             estimated_nano_usd = spend.estimated_nano_usd + excluded.estimated_nano_usd,
+             spent_nano_usd = least(spend.spent_nano_usd::numeric + excluded.spent_nano_usd, 9223372036854775807)::bigint,
+             reserved_nano_usd = least(spend.reserved_nano_usd::numeric + excluded.reserved_nano_usd, 9223372036854775807)::bigint,
+             estimated_nano_usd = least(spend.estimated_nano_usd::numeric + excluded.estimated_nano_usd, 9223372036854775807)::bigint,
              requests = spend.requests + excluded.requests",
         &kinds as &[&str],
         &ids,
@@ -65,9 +66,9 @@ pub(super) async fn apply<'a>(
     Ok(())
 }
 
-/// `None` on overflow. Sorted, so that replicas lock shared rows in the same order and
+/// Sorted, so that replicas lock shared rows in the same order and
 /// cannot block each other for good.
-fn sum<'a>(deltas: impl Iterator<Item = &'a SpendDelta>) -> Option<BTreeMap<Bucket, Sums>> {
+fn sum<'a>(deltas: impl Iterator<Item = &'a SpendDelta>) -> BTreeMap<Bucket, Sums> {
     let mut sums = BTreeMap::<Bucket, Sums>::new();
     for delta in deltas {
         let hour = hour_of(delta.at);
@@ -77,10 +78,10 @@ fn sum<'a>(deltas: impl Iterator<Item = &'a SpendDelta>) -> Option<BTreeMap<Buck
         ];
         for (kind, id) in scopes.into_iter().flatten() {
             let slot = sums.entry((kind, id, hour)).or_default();
-            *slot = slot.checked_add(delta)?;
+            *slot = slot.add(delta);
         }
     }
-    Some(sums)
+    sums
 }
 
 #[cfg(test)]
@@ -90,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_overflowing_sum_is_refused_instead_of_wrapped() {
+    fn a_sum_stops_at_the_largest_number_instead_of_wrapping() {
         let delta = SpendDelta {
             key: Uuid::nil(),
             team: None,
@@ -100,7 +101,10 @@ mod tests {
             estimated_nano: 0,
             requests: 1,
         };
-        assert!(sum([&delta].into_iter()).is_some());
-        assert_eq!(sum([&delta, &delta].into_iter()), None);
+        let sums = sum([&delta, &delta].into_iter());
+        assert_eq!(
+            sums.values().map(|sums| sums.spent).collect::<Vec<_>>(),
+            [i64::MAX]
+        );
     }
 }
