@@ -123,3 +123,37 @@ impl Pricer {
         Some(Arc::new(found))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use lattice_kernel::Usage;
+
+    use super::*;
+    use crate::config::load::parse;
+
+    #[test]
+    fn a_target_keeps_its_price_under_its_providers_name() {
+        let text = "providers: { own: { kind: openai_compatible, base_url: http://127.0.0.1:9/v1 } }\n\
+                    models: [ { name: m, targets: [ { provider: own, model: big, price: \
+                    { input_usd_per_mtok: 1, output_usd_per_mtok: 2 }, max_output_tokens: 7 } ] } ]";
+        let raw = parse(Path::new("lattice.yaml"), text).expect("well-formed");
+        let catalog = Catalog::new(&Config::check(raw, Path::new("")).expect("sound"));
+        let cost = |name: &str| {
+            let (_, plan) = catalog.plan(name)?;
+            let usage = Usage {
+                input: 1,
+                ..Usage::default()
+            };
+            plan.targets().first()?.price.as_ref()?.cost(&usage)
+        };
+        assert!(cost("m").is_some());
+        assert_eq!(cost("own/big"), cost("m"));
+        assert_eq!(cost("own/another"), None, "unpriced, not free");
+        assert!(catalog.plan("own/another").is_some());
+        for unknown in ["big", "other/big", "own/", "own/a b"] {
+            assert!(catalog.plan(unknown).is_none(), "{unknown}");
+        }
+    }
+}

@@ -146,7 +146,7 @@ def malformed():
 
 
 def unpriced():
-    return refused(lambda: create("mock/mock"))
+    return refused(lambda: create("mock/another"))
 
 
 def spent():
