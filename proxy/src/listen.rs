@@ -89,6 +89,8 @@ pub fn announce(addresses: Addresses, gateway: &Gateway) {
         .next()
         .map(|(name, _)| name.to_owned());
     let model = configured.unwrap_or_else(|| match gateway.providers.first() {
+        // With nothing configured this is OpenAI itself; any other has its own names.
+        Some(provider) if provider == "openai" => "openai/gpt-5-mini".to_owned(),
         Some(provider) => format!("{provider}/MODEL"),
         None => "MODEL".to_owned(),
     });
