@@ -72,25 +72,11 @@ pub enum Patience {
 }
 
 impl Gateway {
-    /// Resolves once replies must end.
-    pub async fn patience_over(&self) {
+    /// Resolves once the gateway's patience has come to `this` or beyond.
+    pub async fn until(&self, this: Patience) {
+        let mut patience = self.patience.subscribe();
         // The sender is ours: as long as this gateway lives it is there.
-        drop(
-            self.patience
-                .subscribe()
-                .wait_for(|patience| *patience >= Patience::Over)
-                .await,
-        );
-    }
-
-    /// Resolves once what still runs is dropped.
-    pub async fn patience_gone(&self) {
-        drop(
-            self.patience
-                .subscribe()
-                .wait_for(|patience| *patience >= Patience::Gone)
-                .await,
-        );
+        drop(patience.wait_for(|patience| *patience >= this).await);
     }
 
     /// From here on the gateway is not ready.

@@ -9,7 +9,7 @@ use pingora::protocols::http::ServerSession;
 use pingora::server::ShutdownWatch;
 
 use crate::data::serve::{After, serve};
-use crate::gateway::Gateway;
+use crate::gateway::{Gateway, Patience};
 
 /// How long the next bytes of a body may take.
 const READ: Duration = Duration::from_secs(30);
@@ -60,7 +60,7 @@ impl HttpServerApp for Listener {
             biased;
             after = serve(&self.gateway, &mut session) => after,
             // The stop waits no longer: dropping the request closes its record.
-            () = self.gateway.patience_gone() => After::Close,
+            () = self.gateway.until(Patience::Gone) => After::Close,
         };
         match served {
             After::Keep => reuse(session).await,

@@ -14,7 +14,7 @@ use crate::data::arrival::{self, Gone};
 use crate::data::respond;
 use crate::data::routes::{self, NoRoute, Route};
 use crate::data::stream;
-use crate::gateway::{Gateway, GatewayReply};
+use crate::gateway::{Gateway, GatewayReply, Patience};
 use crate::metrics::RequestEnded;
 
 /// What becomes of the connection.
@@ -66,7 +66,7 @@ async fn chat(
             gateway.metrics.request_ended(&RequestEnded::client_gone(draft));
             return Ok(After::Close);
         }
-        () = gateway.patience_over() => Err(stopped(gateway, draft)),
+        () = gateway.until(Patience::Over) => Err(stopped(gateway, draft)),
     };
     match replied {
         Ok(GatewayReply::Answer(answer)) => stream::pass_on(gateway, session, draft, *answer).await,

@@ -15,7 +15,7 @@ use pingora::protocols::http::ServerSession;
 
 use crate::data::respond;
 use crate::data::serve::{After, end_of};
-use crate::gateway::Gateway;
+use crate::gateway::{Gateway, Patience};
 use crate::metrics::RequestEnded;
 
 const LATTICE_COST_USD: HeaderName = HeaderName::from_static("x-lattice-cost-usd");
@@ -114,7 +114,7 @@ async fn whole<E: Exchange>(
             close(gateway, draft, record, Ending::ClientGone);
             return Ok(After::Close);
         }
-        () = gateway.patience_over() => {
+        () = gateway.until(Patience::Over) => {
             close(gateway, draft, record, Ending::Failed(Code::LatticeStopping));
             respond::refusal(session, draft, &respond::stopping()).await?;
             return Ok(After::Close);
@@ -264,7 +264,7 @@ impl Pump {
         exchange: &mut E,
         session: &mut ServerSession,
     ) -> Ended {
-        let mut stopping = std::pin::pin!(gateway.patience_over());
+        let mut stopping = std::pin::pin!(gateway.until(Patience::Over));
         loop {
             let read = tokio::select! {
                 biased;
