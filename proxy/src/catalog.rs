@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use lattice_kernel::{Clock, Plan, Price, SystemClock, Target};
-use lattice_providers::{CatalogPrice, FlatPrice, Kind, Provider};
+use lattice_providers::{CatalogPrice, FlatPrice, Kind, Prices, Provider};
 
 use crate::config::Config;
 use crate::config::checked::{self, DEFAULT_OUTPUT_CAP};
@@ -114,10 +114,10 @@ impl Pricer {
             return Some(Arc::new(price));
         }
         let (kind, base_url) = self.providers.get(&target.provider)?;
-        let provider_id = match kind {
-            Kind::OpenAi => Some("openai"),
-            Kind::OpenAiCompatible => None,
-            Kind::Mlx => return Some(Arc::new(FlatPrice::FREE)),
+        let provider_id = match kind.prices() {
+            Prices::Provider(id) => Some(id),
+            Prices::BaseUrl => None,
+            Prices::Free => return Some(Arc::new(FlatPrice::FREE)),
         };
         let found = CatalogPrice::find(provider_id, base_url, &target.model, self.clock.clone())?;
         Some(Arc::new(found))

@@ -31,6 +31,9 @@ enum Command {
         after_help = "Example:\n  OPENAI_API_KEY=sk-… lattice server\n  lattice server --config lattice.yaml"
     )]
     Server,
+    /// From nothing to a governed answer of a model on this machine.
+    #[command(after_help = "Example:\n  lattice quickstart --once")]
+    Quickstart(Quickstart),
     /// Make, list and revoke keys.
     #[command(subcommand)]
     Key(KeyCommand),
@@ -40,12 +43,26 @@ enum Command {
     /// Write, check and describe configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// List models and fetch known ones.
+    #[command(subcommand)]
+    Model(ModelCommand),
     /// Verify and export the audit chain.
     #[command(subcommand)]
     Audit(AuditCommand),
     /// Show budgets and what was spent.
     #[command(subcommand)]
     Budget(BudgetCommand),
+    /// Find what is wrong with this machine, configuration or database, and the mend.
+    #[command(after_help = "Example:\n  lattice doctor\n  lattice doctor --json")]
+    Doctor(Listing),
+}
+
+/// `lattice quickstart`
+#[derive(Debug, Args)]
+pub struct Quickstart {
+    /// End after the answer instead of staying up.
+    #[arg(long)]
+    pub once: bool,
 }
 
 /// `lattice key …`
@@ -151,6 +168,27 @@ pub enum ConfigCommand {
     Schema,
 }
 
+/// `lattice model …`
+#[derive(Debug, Subcommand)]
+pub enum ModelCommand {
+    /// List the configured models and the model files on this machine.
+    #[command(after_help = "Example:\n  lattice model list --json")]
+    List(Listing),
+    /// Fetch a known model, checked by its SHA-256.
+    #[command(
+        after_help = "Example:\n  lattice model pull smollm2-135m-instruct\n  lattice model pull smollm2-135m-instruct --dir ./models"
+    )]
+    Pull {
+        /// A known model; a wrong name lists them.
+        name: String,
+        /// Where to [default: the folder that the first llama_cpp provider looks in].
+        #[arg(long, value_name = "DIR")]
+        dir: Option<PathBuf>,
+        #[command(flatten)]
+        listing: Listing,
+    },
+}
+
 /// `lattice audit …`
 #[derive(Debug, Subcommand)]
 pub enum AuditCommand {
@@ -188,11 +226,14 @@ impl Cli {
         let config = self.config;
         let done = match self.command {
             Command::Server => command::server::run(config),
+            Command::Quickstart(options) => command::quickstart::run(config, &options),
             Command::Key(command) => command::key::run(config, command),
             Command::Team(command) => command::team::run(config, command),
             Command::Config(command) => command::config::run(config, command),
+            Command::Model(command) => command::model::run(config, command),
             Command::Audit(command) => command::audit::run(config, command),
             Command::Budget(command) => command::budget::run(config, command),
+            Command::Doctor(listing) => command::doctor::run(config, &listing),
         };
         done.unwrap_or_else(|error| {
             eprintln!("lattice: {error}");

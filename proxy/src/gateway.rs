@@ -15,18 +15,19 @@ use tokio::sync::watch;
 use crate::activity::Activity;
 use crate::books::Books;
 use crate::catalog::Catalog;
+use crate::data::local::{AnyExchange, Reach};
 use crate::data::pool::Pool;
-use crate::data::transport::{PingoraExchange, Upstreams};
+
 use crate::gates::audit::AuditTrail;
 use crate::gates::constraints::Budgets;
 use crate::metrics::Metrics;
 
 /// The gates of a gateway.
 pub type GatewayGates =
-    Gates<ApiKeys<Store, SystemClock>, Policy, Budgets, AuditTrail, Remote<Upstreams>>;
+    Gates<ApiKeys<Store, SystemClock>, Policy, Budgets, AuditTrail, Remote<Reach>>;
 
 /// What gate 4 yields here.
-pub type GatewayReply = Reply<PingoraExchange>;
+pub type GatewayReply = Reply<AnyExchange>;
 
 /// Everything that a request needs.
 pub struct Gateway {
@@ -58,6 +59,8 @@ pub struct Gateway {
     pub pool: Arc<Pool>,
     /// The names of the upstreams.
     pub providers: Vec<String>,
+    /// Of these, those whose models run in this process.
+    pub local: Vec<String>,
 }
 
 /// How much longer the gateway waits for what runs.

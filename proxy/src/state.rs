@@ -10,8 +10,10 @@ use lattice_store::{DatabaseConfig, Store, StoreError};
 use crate::config::Config;
 use crate::config::checked::Database;
 
-const PEPPER_FILE: &str = "pepper";
-const FINGERPRINT: &str = "pepper_fingerprint";
+/// The generated pepper, in `data_dir`.
+pub const PEPPER_FILE: &str = "pepper";
+/// The setting that tells which pepper the stored keys were made under.
+pub const FINGERPRINT: &str = "pepper_fingerprint";
 const CONNECTIONS: u32 = 8;
 
 /// Why durable state is out of reach.

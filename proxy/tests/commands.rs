@@ -219,7 +219,7 @@ fn a_first_configuration_is_sound_and_is_not_overwritten() {
     ];
     assert_snapshot!(first.concat(), @r#"
     environment: sound
-      providers  none: declare one, or set OPENAI_API_KEY where there is no file
+      providers  none: declare one, or set OPENAI_API_KEY, ANTHROPIC_API_KEY or GEMINI_API_KEY where there is no file
       policy     shipped ([revision])
       budgets    0
     lattice.yaml written; `lattice config check` reads it, `lattice server` runs it

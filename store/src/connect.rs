@@ -2,6 +2,7 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
+use sqlx::migrate::{Migrate as _, MigrateError, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{Connection, PgConnection};
 use tokio::time::timeout;
@@ -10,6 +11,11 @@ use crate::StoreError;
 
 /// The oldest server that the SQL here is meant for, as `server_version_num` says it.
 const OLDEST_SERVER: i32 = 130_000;
+
+static MIGRATIONS: Migrator = sqlx::migrate!("../migrations");
+
+/// SQLSTATE of a table that is not there.
+const NO_TABLE: &str = "42P01";
 
 /// How long a call waits for a connection: an outage is noticed within this time.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -33,6 +39,15 @@ impl fmt::Debug for DatabaseConfig {
             .field("max_connections", &self.max_connections)
             .finish()
     }
+}
+
+/// The stored schema beside the one of this version of Lattice, in migrations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Schema {
+    /// This version has them, the database does not yet.
+    pub pending: usize,
+    /// The database has them, this version does not know them: a newer one made it.
+    pub unknown: usize,
 }
 
 /// A handle on the database; clones share one pool of connections.
@@ -63,7 +78,35 @@ impl Store {
     /// Brings the schema up to date. Processes that do so at once take turns (sqlx holds an
     /// advisory lock); a schema that is up to date already is left alone.
     pub async fn migrate(&self) -> Result<(), StoreError> {
-        Ok(sqlx::migrate!("../migrations").run(&self.pool).await?)
+        Ok(MIGRATIONS.run(&self.pool).await?)
+    }
+
+    /// How the schema compares with the one that [`Store::migrate`] would bring about; changes
+    /// nothing.
+    pub async fn schema(&self) -> Result<Schema, StoreError> {
+        let mut connection = self.pool.acquire().await?;
+        let applied = connection
+            .list_applied_migrations(&MIGRATIONS.table_name)
+            .await;
+        let applied = match applied {
+            Err(MigrateError::Execute(sqlx::Error::Database(refusal)))
+                if refusal.code().as_deref() == Some(NO_TABLE) =>
+            {
+                Vec::new()
+            }
+            applied => applied?,
+        };
+        let is_applied = |version| applied.iter().any(|done| done.version == version);
+        Ok(Schema {
+            pending: MIGRATIONS
+                .iter()
+                .filter(|migration| !is_applied(migration.version))
+                .count(),
+            unknown: applied
+                .iter()
+                .filter(|done| !MIGRATIONS.version_exists(done.version))
+                .count(),
+        })
     }
 
     /// Asks the server for one answer; `Ok` means that it serves.

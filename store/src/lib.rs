@@ -24,7 +24,7 @@ mod teams;
 
 pub use audit::{ChainHead, ChainRow, Head, LeafRow, SpendDelta, StoredLeaf};
 pub use budgets::{BudgetRow, BudgetSpendRow};
-pub use connect::{DatabaseConfig, Store};
+pub use connect::{DatabaseConfig, Schema, Store};
 pub use error::StoreError;
 pub use keys::{KeyRow, NewKey};
 pub use spend::{Amounts, SpendRow, WindowStarts};

@@ -22,7 +22,7 @@ mod postmaster;
 mod programs;
 
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 pub use error::ManagedError;
 
@@ -31,6 +31,7 @@ use self::cluster::{Cluster, NAME, PORT};
 use self::error::At;
 use self::folders::Folders;
 use self::postmaster::Socket;
+use self::programs::Programs;
 
 /// Our share in the running server. Dropping it leaves, like [`Managed::stop`], and blocks
 /// for as long.
@@ -63,6 +64,63 @@ pub fn start(data_dir: &Path, bin_dir: Option<&Path>) -> Result<Managed, Managed
         socket,
         share: Some(share),
     })
+}
+
+/// What [`start`] would work with.
+#[derive(Debug)]
+pub struct Survey {
+    /// The folder of PostgreSQL's programs.
+    pub programs: PathBuf,
+    /// Their major version.
+    pub major: u32,
+    /// The folder of the cluster's data, once it was made.
+    pub data: Option<PathBuf>,
+}
+
+/// Looks for what [`start`] needs, and makes and starts nothing. The errors are those that
+/// `start` would give before it does anything.
+pub fn survey(data_dir: &Path, bin_dir: Option<&Path>) -> Result<Survey, ManagedError> {
+    let account = Account::find()?;
+    let (programs, data) = if data_dir.exists() {
+        let Cluster {
+            programs, folders, ..
+        } = Cluster::new(Folders::locate(data_dir, &account)?, account, bin_dir)?;
+        let made = folders.data.exists();
+        (programs, Some(folders.data).filter(|_| made))
+    } else {
+        (Programs::find(bin_dir, None)?, None)
+    };
+    Ok(Survey {
+        programs: programs.folder,
+        major: programs.major,
+        data,
+    })
+}
+
+/// Joins the server of this `data_dir` where one runs; `None`: none does, and none is started.
+/// Waits, like [`start`], for one that is just starting or stopping.
+pub fn join(data_dir: &Path, bin_dir: Option<&Path>) -> Result<Option<Managed>, ManagedError> {
+    let account = Account::find()?;
+    if !data_dir.exists() {
+        return Ok(None);
+    }
+    let folders = Folders::locate(data_dir, &account)?;
+    if !folders.data.exists() {
+        return Ok(None);
+    }
+    let _starting = lock_start(&folders)?;
+    let Some(socket) = postmaster::find(&folders.data)? else {
+        return Ok(None);
+    };
+    let share = folders.lock_file("users.lock")?;
+    share.lock_shared().at(&folders.home)?;
+    let mut cluster = Cluster::new(folders, account, bin_dir)?;
+    cluster.folders.socket.clone_from(&socket.folder);
+    Ok(Some(Managed {
+        cluster,
+        socket,
+        share: Some(share),
+    }))
 }
 
 impl Managed {

@@ -6,6 +6,9 @@ use std::time::Instant;
 use crate::shell::{self, Result, cargo};
 use crate::{sqlx, tidy};
 
+/// llama.cpp is the default; candle is added, so that one build checks and tests both.
+const BOTH_ENGINES: &str = "--features=lattice/candle";
+
 pub fn run() -> Result<()> {
     step("fmt", || {
         shell::run(&mut cargo(["fmt", "--all", "--check"]))
@@ -13,7 +16,16 @@ pub fn run() -> Result<()> {
     step("tidy", tidy::run)?;
     step("clippy", || {
         let mut clippy = cargo(["clippy", "--workspace", "--all-targets"]);
+        clippy.arg(BOTH_ENGINES);
         shell::run(clippy.args(["--", "-D", "warnings"]))
+    })?;
+    step("check without llama.cpp", || {
+        shell::run(&mut cargo([
+            "check",
+            "--package=lattice",
+            "--no-default-features",
+            "--features=candle",
+        ]))
     })?;
     // Advisories need the network and change from day to day; a build must not.
     step("deny", || {
@@ -24,11 +36,8 @@ pub fn run() -> Result<()> {
     })?;
 
     eprintln!("ci: nextest …");
-    Err(shell::become_process(&mut cargo([
-        "nextest",
-        "run",
-        "--workspace",
-    ])))
+    let mut nextest = cargo(["nextest", "run", "--workspace"]);
+    Err(shell::become_process(nextest.arg(BOTH_ENGINES)))
 }
 
 fn step(name: &str, check: impl FnOnce() -> Result<()>) -> Result<()> {

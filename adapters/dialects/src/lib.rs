@@ -2,17 +2,28 @@
 //!
 //! A dialect reads a request once, under hostile assumptions, and hands back the
 //! facts that the gates need, together with the byte spans that let a changed
-//! request be written without re-serialising it. Replies and streams pass as they
-//! came; only usage, errors and endings are read from them.
+//! request be written without re-serialising it. Where the upstream speaks the
+//! caller's dialect, replies and streams pass as they came; only usage, errors and
+//! endings are read from them.
+//!
+//! Where it speaks another, both ways lead through [`canonical`]: the caller's
+//! dialect is read into it, the target's is written from it, and replies come back
+//! as its events. What cannot be carried is refused by the name of its field or
+//! noted; nothing is dropped in silence.
 //!
 //! Deliberately not here: sockets, clocks, configuration, prices, policy. Nothing
 //! in this crate waits, allocates without bound or depends on another crate of
-//! ours. Translation between dialects is a later issue's.
+//! ours.
 //!
 //! Start with [`openai::chat::ChatRequest::parse`], which shows how a body is
 //! read ([`json`]) and rewritten ([`splice`]); then [`openai::chat::Relay`], the
-//! way back, which stands on [`sse`].
+//! way back, which stands on [`sse`]. For a target of another dialect,
+//! [`anthropic::messages`] has all there is to one: `encode`, `Decoder`,
+//! `read_error`.
 
+pub mod anthropic;
+pub mod canonical;
+pub mod gemini;
 pub mod json;
 pub mod openai;
 pub mod splice;

@@ -3,16 +3,28 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
-use lattice_dialects::openai::chat::{ChatRequest, OutputCap, Rewrite};
+use lattice_dialects::canonical::{Decode, ErrorFacts};
+use lattice_dialects::openai::chat::ChatRequest;
 use lattice_kernel::call::Target;
 use lattice_kernel::gates::Execution;
 use lattice_kernel::proof::{Departure, Dispatch};
 use lattice_kernel::{Code, Ending, Gate, Intended, Outcome, Record, Refusal};
+use uuid::Uuid;
 
-use crate::provider::{Directory, Kind, Provider};
+use crate::kinds::{Asking, Prepared};
+use crate::memory::Memory;
+use crate::provider::{Directory, Provider};
 use crate::transport::{Exchange, Transport, TransportError, UpstreamRequest};
-use crate::verdict::{Fault, fault_of};
+use crate::verdict::{Fault, fault_of, unsupported};
+
+/// Bodies above this are translated on a thread that may block, bytes.
+const TRANSLATED_INLINE: usize = 256 * 1024;
+/// How much of an error's body is read.
+const ERROR_BODY: usize = 64 * 1024;
+/// How long it may take to come.
+const ERROR_PATIENCE: Duration = Duration::from_secs(10);
 
 /// The body that gate 3 has passed.
 #[derive(Debug)]
@@ -24,19 +36,24 @@ pub struct Outbound {
     pub cap_output: bool,
 }
 
-/// Calls remote providers.
+/// Calls the targets of a plan.
 pub struct Remote<T> {
     transport: T,
     directory: Directory,
     /// How long a provider may stay silent before its head.
     first_byte: Duration,
+    /// What callers lose between two requests.
+    pub memory: Arc<Memory>,
 }
 
 /// What came of a call.
 pub enum Reply<E> {
     /// The target answered.
     Answer(Box<Answer<E>>),
-    /// It did not, or with a status that is its own fault. The record is closed.
+    /// It says that the request is at fault. The record is closed.
+    Rejected(Box<Rejected>),
+    /// It did not answer, or with a status that is its own fault. The record is
+    /// closed.
     Failed(Box<Failure>),
 }
 
@@ -46,16 +63,36 @@ pub struct Answer<E> {
     pub target: Arc<Target>,
     /// The reply.
     pub exchange: E,
+    /// Reads it; `None` where it is in the caller's dialect.
+    pub decoder: Option<Box<dyn Decode>>,
     /// The open record; closing it settles.
     pub record: Record,
     /// For `x-lattice-noted`.
     pub noted: Vec<Box<str>>,
     /// The caller asked for usage in the stream.
     pub usage_asked: bool,
+    /// The caller asked for a stream.
+    pub stream: bool,
     /// How many choices the caller asked for.
     pub choices: u32,
-    /// The status says that the request is at fault; the provider's text passes.
-    pub rejected: bool,
+}
+
+/// A call that the target refused, with the target's own words.
+pub struct Rejected {
+    /// Who refused.
+    pub target: Arc<Target>,
+    /// With which status.
+    pub status: u16,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The text as it came, as far as it came.
+    pub body: Bytes,
+    /// What it says, where it is not in the caller's dialect.
+    pub facts: Option<ErrorFacts>,
+    /// For `x-lattice-noted`.
+    pub noted: Vec<Box<str>>,
+    /// What was recorded.
+    pub outcome: Outcome,
 }
 
 /// A call that failed before anything could be passed on.
@@ -73,6 +110,39 @@ impl<T> Remote<T> {
             transport,
             directory,
             first_byte,
+            memory: Arc::default(),
+        }
+    }
+}
+
+/// One call, whichever target takes it.
+struct Call {
+    dispatch: Dispatch,
+    body: Arc<Outbound>,
+    /// The caller's key.
+    scope: Uuid,
+}
+
+/// An exchange under way.
+struct Opened<E> {
+    provider: Arc<Provider>,
+    target: Arc<Target>,
+    exchange: E,
+    noted: Vec<Box<str>>,
+}
+
+/// An attempt that came to nothing.
+struct Missed {
+    refusal: Refusal,
+    /// The target has seen nothing: another may be asked.
+    unseen: bool,
+}
+
+impl Missed {
+    fn before(refusal: Refusal) -> Self {
+        Self {
+            refusal,
+            unseen: true,
         }
     }
 }
@@ -82,26 +152,27 @@ impl<T: Transport> Execution for Remote<T> {
     type Reply = Reply<T::Exchange>;
 
     async fn execute(&self, intended: Intended<Outbound>) -> Self::Reply {
-        let departure = intended.depart();
         let Departure {
             dispatch,
+            principal,
             plan,
             body,
-            mut noted,
+            noted,
             mut record,
             ..
-        } = departure;
+        } = intended.depart();
+        let call = Call {
+            dispatch,
+            body: Arc::new(body),
+            scope: principal.key.id,
+        };
         let mut last = nothing_to_call();
-        // The next target is tried only where the one before has seen nothing.
         for target in plan.targets() {
-            match self.attempt(&dispatch, target, &body, &mut record).await {
-                Ok(exchange) => {
-                    noted.extend(self.note(target, &body));
-                    return conclude(exchange, target, record, &body, noted);
-                }
-                Err(error) => {
-                    last = error.refusal(&target.provider);
-                    if !matches!(error, TransportError::Unreached(_)) {
+            match self.attempt(&call, target, &mut record).await {
+                Ok(opened) => return self.conclude(opened, &call, record, noted).await,
+                Err(missed) => {
+                    last = missed.refusal;
+                    if !missed.unseen {
                         break;
                     }
                     record.unreached();
@@ -113,83 +184,137 @@ impl<T: Transport> Execution for Remote<T> {
 }
 
 impl<T: Transport> Remote<T> {
-    /// What gate 3 could not note, because it depends on the target: the caller's
-    /// cap was written once more, under the name that this target reads.
-    fn note(&self, target: &Target, body: &Outbound) -> Option<Box<str>> {
-        body.chat.output_cap()?;
-        let added = output_cap(self.directory.get(&target.provider)?, target, body)?;
-        Some(format!("{}={} (hard budget)", added.field.name(), added.tokens).into())
-    }
-
     async fn attempt(
         &self,
-        dispatch: &Dispatch,
+        call: &Call,
         target: &Arc<Target>,
-        body: &Outbound,
         record: &mut Record,
-    ) -> Result<T::Exchange, TransportError> {
-        let provider = self.directory.get(&target.provider).ok_or_else(|| {
-            TransportError::Unreached(format!("no provider {:?}", target.provider))
-        })?;
+    ) -> Result<Opened<T::Exchange>, Missed> {
+        let Some(provider) = self.directory.get(&target.provider) else {
+            let why = format!("no provider {:?}", target.provider);
+            return Err(Missed::before(
+                TransportError::Unreached(why).refusal(&target.provider),
+            ));
+        };
+        let prepared = self.prepare(call, provider, target).await;
+        let Prepared { payload, mut noted } = prepared.map_err(Missed::before)?;
         record.attempt(target.clone());
         let request = UpstreamRequest {
-            headers: HeaderMap::new(),
-            body: body.chat.rewrite(&rewrite(provider, target, body)),
-            request_id: dispatch.request_id(),
+            payload,
+            body: call.body.clone(),
+            target: target.clone(),
+            scope: call.scope,
         };
-        self.transport
-            .open(dispatch, provider, request, self.first_byte)
+        let opened = self
+            .transport
+            .open(&call.dispatch, provider, request, self.first_byte)
+            .await;
+        let exchange = opened.map_err(|error| Missed {
+            unseen: error.is_unseen(),
+            refusal: error.refusal(&target.provider),
+        })?;
+        noted.extend(exchange.noted().iter().cloned());
+        Ok(Opened {
+            provider: provider.clone(),
+            target: target.clone(),
+            exchange,
+            noted,
+        })
+    }
+
+    /// A large body takes its time to translate, and other requests need the thread.
+    async fn prepare(
+        &self,
+        call: &Call,
+        provider: &Arc<Provider>,
+        target: &Arc<Target>,
+    ) -> Result<Prepared, Refusal> {
+        let (provider, target) = (provider.clone(), target.clone());
+        let (body, memory, scope) = (call.body.clone(), self.memory.clone(), call.scope);
+        let large = body.chat.body().len() > TRANSLATED_INLINE;
+        let prepare = move || {
+            let asking = Asking {
+                provider: &provider,
+                target: &target,
+                body: &body,
+                recall: &|id| memory.recall(scope, id),
+            };
+            let prepared = provider.kind.prepare(&asking);
+            prepared.map_err(|error| unsupported(&provider.name, error))
+        };
+        if !large {
+            return prepare();
+        }
+        tokio::task::spawn_blocking(prepare)
             .await
+            .unwrap_or_else(|error| Err(lattice_kernel::Draft::internal(error.to_string())))
+    }
+
+    async fn conclude(
+        &self,
+        opened: Opened<T::Exchange>,
+        call: &Call,
+        mut record: Record,
+        mut noted: Vec<Box<str>>,
+    ) -> Reply<T::Exchange> {
+        let Opened {
+            provider,
+            target,
+            exchange,
+            noted: translated,
+        } = opened;
+        noted.extend(translated);
+        let status = exchange.status();
+        record.answered(status);
+        if (200..=299).contains(&status) {
+            let chat = &call.body.chat;
+            return Reply::Answer(Box::new(Answer {
+                decoder: provider.kind.decoder(call.dispatch.request_id()),
+                target,
+                exchange,
+                record,
+                noted,
+                usage_asked: chat.include_usage,
+                stream: chat.stream,
+                choices: chat.n,
+            }));
+        }
+        let headers = exchange.headers().clone();
+        let body = error_body(exchange).await;
+        let facts = provider.kind.read_error(&body);
+        match fault_of(&target.provider, status, &headers, facts.as_ref()) {
+            Fault::Provider(refusal) => failed(record, refusal),
+            Fault::Caller => Reply::Rejected(Box::new(Rejected {
+                target,
+                status,
+                headers,
+                body,
+                facts,
+                noted,
+                outcome: record.close(Ending::Rejected),
+            })),
+        }
     }
 }
 
-fn rewrite<'a>(provider: &Provider, target: &'a Target, body: &Outbound) -> Rewrite<'a> {
-    Rewrite {
-        model: (*target.model != *body.chat.model).then_some(&*target.model),
-        include_usage: body.chat.stream,
-        output_cap: output_cap(provider, target, body),
+/// The text of an error, as far as it comes in time and has room.
+async fn error_body<E: Exchange>(mut exchange: E) -> Bytes {
+    let mut body = BytesMut::new();
+    let read = async {
+        while let Ok(Some(chunk)) = exchange.next().await {
+            let room = ERROR_BODY - body.len();
+            body.extend_from_slice(&chunk[..chunk.len().min(room)]);
+            if body.len() == ERROR_BODY {
+                return false;
+            }
+        }
+        true
+    };
+    let ended = tokio::time::timeout(ERROR_PATIENCE, read).await;
+    if matches!(ended, Ok(true)) {
+        exchange.finish().await;
     }
-}
-
-fn output_cap(provider: &Provider, target: &Target, body: &Outbound) -> Option<OutputCap> {
-    let field = provider.kind.cap_field();
-    let named = body.chat.output_cap();
-    let is_read = match provider.kind {
-        // OpenAI reads both names, and refuses a request that has both.
-        Kind::OpenAi => named.is_some(),
-        Kind::OpenAiCompatible | Kind::Mlx => body.chat.cap(field).is_some(),
-    };
-    (body.cap_output && !is_read).then(|| OutputCap {
-        field,
-        tokens: named.unwrap_or(target.max_output_tokens),
-    })
-}
-
-fn conclude<E: Exchange>(
-    exchange: E,
-    target: &Arc<Target>,
-    mut record: Record,
-    body: &Outbound,
-    noted: Vec<Box<str>>,
-) -> Reply<E> {
-    let status = exchange.status();
-    record.answered(status);
-    let rejected = match status {
-        200..=299 => false,
-        _ => match fault_of(&target.provider, status, exchange.headers()) {
-            Fault::Caller => true,
-            Fault::Provider(refusal) => return failed(record, refusal),
-        },
-    };
-    Reply::Answer(Box::new(Answer {
-        target: target.clone(),
-        exchange,
-        record,
-        noted,
-        usage_asked: body.chat.include_usage,
-        choices: body.chat.n,
-        rejected,
-    }))
+    body.freeze()
 }
 
 fn failed<E>(record: Record, refusal: Refusal) -> Reply<E> {

@@ -6,18 +6,26 @@
 //! nothing can be sent that was not identified, authorized, limited and
 //! recorded before.
 //!
-//! Deliberately absent: sockets, retries and failover across targets (the
-//! resilience milestone), and any dialect but OpenAI chat as it came.
+//! What is particular to a kind of provider is in [`kinds`], a folder for each:
+//! how it is asked, how its replies and errors are read, where its prices are.
+//!
+//! Deliberately absent: sockets and engines (behind [`Transport`]), what a dialect
+//! looks like (`lattice-dialects`), and retries after a provider has seen a
+//! request (the resilience milestone).
 //!
 //! Start reading at [`execute`].
 
 pub mod execute;
+pub mod kinds;
+mod memory;
 mod price;
 pub mod provider;
 mod transport;
 mod verdict;
 
-pub use execute::{Answer, Outbound, Remote, Reply};
+pub use execute::{Answer, Outbound, Rejected, Remote, Reply};
+pub use kinds::{Kind, Payload, Place, Prices};
+pub use memory::Memory;
 pub use price::{CatalogPrice, FlatPrice};
-pub use provider::{Directory, Kind, Provider};
+pub use provider::{Directory, Provider};
 pub use transport::{Exchange, Transport, TransportError, UpstreamRequest};

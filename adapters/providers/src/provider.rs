@@ -3,31 +3,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use lattice_dialects::openai::chat::CapField;
+use http::{HeaderName, HeaderValue};
 use lattice_kernel::Secret;
 
-/// What a provider speaks, and how it wants to be asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// OpenAI itself.
-    OpenAi,
-    /// Any server with OpenAI's chat route.
-    OpenAiCompatible,
-    /// `mlx_lm.server`: OpenAI's chat route on a Mac.
-    Mlx,
-}
-
-impl Kind {
-    /// The field that caps the output of one choice. OpenAI's reasoning models
-    /// refuse the old name; most other servers know the old one only.
-    #[must_use]
-    pub fn cap_field(self) -> CapField {
-        match self {
-            Self::OpenAi => CapField::MaxCompletionTokens,
-            Self::OpenAiCompatible | Self::Mlx => CapField::MaxTokens,
-        }
-    }
-}
+use crate::kinds::Kind;
 
 /// One provider: an address and the credential for it.
 #[derive(Debug, Clone)]
@@ -38,16 +17,26 @@ pub struct Provider {
     pub kind: Kind,
     /// Whether the connection is TLS.
     pub tls: bool,
-    /// Host name or address.
+    /// Host name or address; empty for a provider in this process.
     pub host: Box<str>,
     /// Port.
     pub port: u16,
     /// `host` or `host:port`, as the `Host` header wants it.
     pub authority: Box<str>,
-    /// The path of `POST …/chat/completions`.
-    pub chat_path: Box<str>,
-    /// The provider's key; `None` for servers that want none.
-    pub api_key: Option<Secret>,
+    /// What every path begins with, without a slash at its end.
+    pub base_path: Box<str>,
+    /// The header with the provider's key; `None` for servers that want none.
+    pub credential: Option<(HeaderName, HeaderValue)>,
+}
+
+/// The header that carries `key` to a provider of this kind, marked so that it is
+/// never printed; `None` where a header cannot hold such a key.
+#[must_use]
+pub fn credential(kind: Kind, key: &Secret) -> Option<(HeaderName, HeaderValue)> {
+    let (name, value) = kind.credential(key.expose());
+    let mut value = HeaderValue::try_from(value).ok()?;
+    value.set_sensitive(true);
+    Some((name, value))
 }
 
 /// Providers by name.
@@ -71,10 +60,5 @@ impl Directory {
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Arc<Provider>> {
         self.providers.get(name)
-    }
-
-    /// All of them, in no order.
-    pub fn iter(&self) -> impl Iterator<Item = &Arc<Provider>> {
-        self.providers.values()
     }
 }

@@ -2,13 +2,17 @@
 
 use std::fmt;
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::HeaderMap;
+use lattice_kernel::call::Target;
+use lattice_kernel::{Dispatch, Refusal};
+use uuid::Uuid;
 
-use lattice_kernel::Dispatch;
-
+use crate::execute::Outbound;
+use crate::kinds::Payload;
 use crate::provider::Provider;
 
 /// Opens exchanges with providers.
@@ -20,8 +24,8 @@ pub trait Transport: Send + Sync + 'static {
     /// most `first_byte`.
     ///
     /// # Errors
-    /// See [`TransportError`]; only [`TransportError::Unreached`] promises that
-    /// the provider has seen nothing.
+    /// See [`TransportError`]; only [`TransportError::Unreached`] and
+    /// [`TransportError::Refused`] promise that the provider has seen nothing.
     fn open(
         &self,
         dispatch: &Dispatch,
@@ -44,17 +48,23 @@ pub trait Exchange: Send + 'static {
     fn next(&mut self) -> impl Future<Output = Result<Option<Bytes>, TransportError>> + Send;
     /// Gives a connection whose body has ended back to the pool.
     fn finish(self) -> impl Future<Output = ()> + Send;
+    /// What was changed or dropped on the way, for `x-lattice-noted`.
+    fn noted(&self) -> &[Box<str>] {
+        &[]
+    }
 }
 
-/// A request to a provider's chat route.
+/// A request to a provider.
 #[derive(Debug)]
 pub struct UpstreamRequest {
-    /// Headers beside host, length and credential.
-    pub headers: HeaderMap,
-    /// The body.
-    pub body: Bytes,
-    /// The name of this request, sent as `x-request-id`.
-    pub request_id: uuid::Uuid,
+    /// What is sent.
+    pub payload: Payload,
+    /// The caller's request, for an engine in this process.
+    pub body: Arc<Outbound>,
+    /// The model there.
+    pub target: Arc<Target>,
+    /// The caller's key: what an engine keeps of one is never used for another.
+    pub scope: Uuid,
 }
 
 /// Why an exchange failed.
@@ -62,6 +72,8 @@ pub struct UpstreamRequest {
 pub enum TransportError {
     /// No connection came about: the provider has seen nothing.
     Unreached(String),
+    /// An engine in this process did not take the request.
+    Refused(Refusal),
     /// The provider kept silent for too long.
     TimedOut(String),
     /// The connection broke, or the reply is not HTTP.
@@ -72,6 +84,7 @@ impl fmt::Display for TransportError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unreached(why) => write!(f, "no connection: {why}"),
+            Self::Refused(refusal) => write!(f, "refused: {refusal}"),
             Self::TimedOut(why) => write!(f, "timed out: {why}"),
             Self::Broken(why) => write!(f, "broken: {why}"),
         }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use http::{HeaderMap, header::RETRY_AFTER};
+use lattice_dialects::canonical::{ErrorFacts, Unsupported};
 use lattice_kernel::{Code, Gate, Refusal};
 
 use crate::transport::TransportError;
@@ -18,9 +19,16 @@ pub(crate) enum Fault {
 /// Statuses that speak of the request pass as they came. Those that speak of
 /// the gateway's credential or of the provider's state are not the caller's to
 /// mend, and must not look as if they were.
-pub(crate) fn fault_of(provider: &str, status: u16, headers: &HeaderMap) -> Fault {
+pub(crate) fn fault_of(
+    provider: &str,
+    status: u16,
+    headers: &HeaderMap,
+    facts: Option<&ErrorFacts>,
+) -> Fault {
+    // Some providers answer 400 to a key that they do not know.
+    let credential = facts.is_some_and(|facts| facts.credential);
     let refusal = match status {
-        401 | 403 => Refusal::new(
+        _ if credential || matches!(status, 401 | 403) => Refusal::new(
             Gate::Execution,
             Code::ProviderError,
             format!(
@@ -40,7 +48,8 @@ pub(crate) fn fault_of(provider: &str, status: u16, headers: &HeaderMap) -> Faul
                     "Provider {provider:?} is overloaded or limits its rate ({status}); try again later."
                 ),
             );
-            match retry_after(headers) {
+            let told = facts.and_then(|facts| facts.retry_after);
+            match retry_after(headers).or(told) {
                 Some(after) => refusal.retry_after(after),
                 None => refusal,
             }
@@ -66,10 +75,23 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     Some(Duration::from_secs(seconds.min(86_400)))
 }
 
+/// The refusal of a request that this provider cannot be given.
+pub(crate) fn unsupported(provider: &str, error: Unsupported) -> Refusal {
+    let message = format!("{} (provider {provider:?})", error.why);
+    Refusal::new(Gate::Execution, Code::CallerUnsupported, message).field(error.field)
+}
+
 impl TransportError {
+    /// Whether the provider has seen nothing, so that another may be asked.
+    pub(crate) fn is_unseen(&self) -> bool {
+        matches!(self, Self::Unreached(_) | Self::Refused(_))
+    }
+
     /// The refusal that this amounts to.
-    pub(crate) fn refusal(&self, provider: &str) -> Refusal {
+    pub(crate) fn refusal(self, provider: &str) -> Refusal {
+        let detail = self.to_string();
         let (code, what) = match self {
+            Self::Refused(refusal) => return refusal,
             Self::Unreached(_) => (Code::ProviderError, "cannot be reached"),
             Self::TimedOut(_) => (Code::ProviderTimeout, "did not answer in time"),
             Self::Broken(_) => (Code::ProviderError, "broke the connection"),
@@ -79,6 +101,6 @@ impl TransportError {
             code,
             format!("Provider {provider:?} {what}; try again."),
         )
-        .because(self.to_string())
+        .because(detail)
     }
 }

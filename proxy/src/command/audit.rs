@@ -70,7 +70,8 @@ fn conclude(report: &Report, json: bool) -> Done {
     })
 }
 
-async fn verify(store: &Store) -> Result<Report, CommandError> {
+/// Verifies every chain of the store.
+pub async fn verify(store: &Store) -> Result<Report, CommandError> {
     let mut verifier = Verifier::new();
     each_leaf(store, |chain, leaf| {
         verifier.leaf(

@@ -12,6 +12,7 @@ use crate::command::{CommandError, Done};
 use crate::config::load::find;
 use crate::config::raw::Raw;
 use crate::config::{Config, ConfigError, load};
+use crate::data::local;
 
 /// A first configuration: it works as it is.
 const FIRST: &str = include_str!("first.yaml");
@@ -55,6 +56,8 @@ fn check(named: Option<PathBuf>) -> Done {
     let source = find(named.clone());
     let checked = load(named).map_err(CommandError::from).and_then(|config| {
         let policy = policy_set(&config)?;
+        // The server would not start either.
+        drop(local::open(&config.local)?);
         Ok((config, policy))
     });
     let (config, policy) = match checked {
@@ -72,7 +75,7 @@ fn check(named: Option<PathBuf>) -> Done {
         .iter()
         .map(|provider| &*provider.name)
         .collect();
-    let none = "none: declare one, or set OPENAI_API_KEY where there is no file";
+    let none = "none: declare one, or set OPENAI_API_KEY, ANTHROPIC_API_KEY or GEMINI_API_KEY where there is no file";
     println!(
         "  providers  {}",
         if providers.is_empty() {

@@ -4,7 +4,10 @@
 pub mod audit;
 pub mod budget;
 pub mod config;
+pub mod doctor;
 pub mod key;
+pub mod model;
+pub mod quickstart;
 pub mod server;
 mod table;
 pub mod team;
@@ -15,6 +18,7 @@ use std::process::ExitCode;
 
 use lattice_store::StoreError;
 
+use crate::command::model::PullError;
 use crate::config::{Config, ConfigError, load};
 use crate::state::{State, StateError};
 
@@ -30,6 +34,9 @@ pub enum CommandError {
     /// The database did not do what it was asked.
     #[error("{0}")]
     Store(#[from] StoreError),
+    /// A model is not here.
+    #[error(transparent)]
+    Pull(#[from] PullError),
     /// The command was used wrongly.
     #[error("{0}")]
     Usage(String),

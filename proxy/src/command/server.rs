@@ -1,5 +1,6 @@
 //! `lattice server`: puts a gateway together, runs it, and stops it in order.
 
+use std::future::Future;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -12,21 +13,24 @@ use lattice_kernel::{Clock as _, Gates, SystemClock};
 use lattice_policy::Policy;
 use lattice_providers::{Directory, Remote};
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 use crate::activity::Activity;
+use crate::background;
 use crate::books::Books;
 use crate::catalog::Catalog;
 use crate::command::config::policy_set;
 use crate::command::{CommandError, Done};
 use crate::config::{Config, load};
+use crate::data::local::{self, Reach};
 use crate::data::pool::Pool;
 use crate::data::transport::Upstreams;
 use crate::gates::audit::{AuditTrail, timestamp};
 use crate::gates::constraints::Budgets;
 use crate::gateway::{Gateway, Patience};
+use crate::listen::{self, Addresses, Listeners};
 use crate::metrics::Metrics;
 use crate::state::{self, State};
-use crate::{background, listen};
 
 /// How long a provider may think before its head.
 const FIRST_BYTE: Duration = Duration::from_secs(300);
@@ -38,69 +42,137 @@ const LAST_SHIPMENT: Duration = Duration::from_secs(10);
 
 /// Runs the gateway until it is told to stop.
 pub fn run(config: Option<PathBuf>) -> Done {
+    log("info");
+    let config = load(config)?;
+    run_to_end(serve(config))
+}
+
+/// Writes the log to standard error, from `level` on unless `RUST_LOG` says more.
+pub fn log(level: &str) {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| {
+        tracing_subscriber::EnvFilter::new(format!("{level},pingora=error,pingora_core=error"))
+    });
     tracing_subscriber::fmt()
-        .with_env_filter(
-            tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| {
-                tracing_subscriber::EnvFilter::new("info,pingora=error,pingora_core=error")
-            }),
-        )
+        .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .init();
-    let config = load(config)?;
+}
+
+/// Runs a gateway's life on a runtime of its own.
+pub fn run_to_end(life: impl Future<Output = Done>) -> Done {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_name("lattice")
         .build()?;
-    let served = runtime.block_on(serve(config));
+    let served = runtime.block_on(life);
     runtime.shutdown_timeout(Duration::from_secs(2));
     served
 }
 
 async fn serve(config: Config) -> Done {
-    let (listeners, addresses) = listen::bind(&config)?;
-    let state = State::open(&config).await?;
-    let (journal, recovered) = open_journal(&config)?;
-    let (gateway, managed) = assemble(&config, state, &journal, &recovered).await?;
-    let (stop, stopping) = watch::channel(false);
-    let mut background = background::start(&gateway, managed.as_ref());
-    let serving = listen::serve(listeners, addresses, &gateway, &stopping)?;
-    listen::announce(addresses, &gateway);
+    let running = Running::start(&config).await?;
+    listen::announce(running.addresses, &running.gateway);
     let signal = told_to_stop().await;
     tracing::info!(
         signal,
-        running = gateway.activity.running(),
+        running = running.gateway.activity.running(),
         "stopping: no new connections, running streams may end"
     );
-    stop.send_replace(true);
-    gateway.begin_stop();
-    if tokio::time::timeout(config.drain, gateway.activity.idle())
-        .await
-        .is_err()
-    {
-        tracing::warn!(
-            running = gateway.activity.running(),
-            "drain time is over; the rest is cut"
-        );
-        gateway.patience.send_replace(Patience::Over);
-        if tokio::time::timeout(CUT, gateway.activity.idle())
+    running.stop(config.drain).await;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A gateway that serves.
+pub struct Running {
+    /// Where it listens.
+    pub addresses: Addresses,
+    /// What it serves with.
+    pub gateway: Arc<Gateway>,
+    managed: Option<Arc<lattice_store::managed::Managed>>,
+    journal: Journal,
+    background: background::Background,
+    serving: JoinSet<()>,
+    stop: watch::Sender<bool>,
+}
+
+impl Running {
+    /// Binds the listeners, opens the state and serves.
+    ///
+    /// # Errors
+    /// Whatever keeps the gateway from serving.
+    pub async fn start(config: &Config) -> Result<Self, CommandError> {
+        let bound = listen::bind(config)?;
+        let state = State::open(config).await?;
+        Self::over(config, bound, state).await
+    }
+
+    /// Serves on sockets and over a state that are there already.
+    ///
+    /// # Errors
+    /// Whatever keeps the gateway from serving.
+    pub async fn over(
+        config: &Config,
+        (listeners, addresses): (Listeners, Addresses),
+        state: State,
+    ) -> Result<Self, CommandError> {
+        let (journal, recovered) = open_journal(config)?;
+        let (gateway, managed) = assemble(config, state, &journal, &recovered).await?;
+        let (stop, stopping) = watch::channel(false);
+        let background = background::start(&gateway, managed.as_ref());
+        let serving = listen::serve(listeners, addresses, &gateway, &stopping)?;
+        Ok(Self {
+            addresses,
+            gateway,
+            managed,
+            journal,
+            background,
+            serving,
+            stop,
+        })
+    }
+
+    /// Stops in order: running streams may end within `drain`, every record is
+    /// closed, and the journal is the last to go.
+    pub async fn stop(self, drain: Duration) {
+        let Self {
+            gateway,
+            managed,
+            journal,
+            mut background,
+            serving,
+            stop,
+            ..
+        } = self;
+        stop.send_replace(true);
+        gateway.begin_stop();
+        if tokio::time::timeout(drain, gateway.activity.idle())
             .await
             .is_err()
         {
-            // A client that takes nothing cannot be told anything either.
-            gateway.patience.send_replace(Patience::Gone);
+            tracing::warn!(
+                running = gateway.activity.running(),
+                "drain time is over; the rest is cut"
+            );
+            gateway.patience.send_replace(Patience::Over);
+            if tokio::time::timeout(CUT, gateway.activity.idle())
+                .await
+                .is_err()
+            {
+                // A client that takes nothing cannot be told anything either.
+                gateway.patience.send_replace(Patience::Gone);
+            }
+            // Each drops its record, which closes it; nothing of that waits.
+            drop(tokio::time::timeout(CUT, gateway.activity.idle()).await);
         }
-        // Each drops its record, which closes it; nothing of that waits.
-        drop(tokio::time::timeout(CUT, gateway.activity.idle()).await);
+        background.stop_periodic().await;
+        gateway.gates.audit.write_rest(SystemClock.now());
+        finish_journal(&journal, &mut background).await;
+        drop((serving, background));
+        gateway.store.close().await;
+        if let Some(managed) = managed.and_then(Arc::into_inner) {
+            state::leave(managed).await;
+        }
     }
-    background.stop_periodic().await;
-    gateway.gates.audit.write_rest(SystemClock.now());
-    finish_journal(&journal, &mut background).await;
-    drop((serving, background));
-    gateway.store.close().await;
-    if let Some(managed) = managed.and_then(Arc::into_inner) {
-        state::leave(managed).await;
-    }
-    Ok(ExitCode::SUCCESS)
 }
 
 async fn assemble(
@@ -126,13 +198,14 @@ async fn assemble(
         Metrics::install(&catalog).map_err(|error| CommandError::Failed(error.to_string()))?;
     let providers = Directory::new(config.providers.clone());
     let pool = Arc::new(Pool::default());
+    let reach = Reach::new(Upstreams::new(pool.clone()), local::open(&config.local)?);
     let gateway = Gateway {
         gates: Gates {
             identity,
             authorization: Policy::new(policy_set(config)?),
             constraints: Budgets::new(books.clone()),
             audit: AuditTrail::new(journal.clone()),
-            execution: Remote::new(Upstreams::new(pool.clone()), providers, FIRST_BYTE),
+            execution: Remote::new(reach, providers, FIRST_BYTE),
         },
         catalog,
         metrics,
@@ -150,6 +223,11 @@ async fn assemble(
             .providers
             .iter()
             .map(|provider| provider.name.to_string())
+            .collect(),
+        local: config
+            .local
+            .iter()
+            .map(|local| local.name.clone())
             .collect(),
     };
     Ok((Arc::new(gateway), managed.map(Arc::new)))
@@ -243,7 +321,7 @@ async fn finish_journal(journal: &Journal, background: &mut background::Backgrou
     }
 }
 
-async fn told_to_stop() -> &'static str {
+pub async fn told_to_stop() -> &'static str {
     let interrupted = tokio::signal::ctrl_c();
     #[cfg(unix)]
     {

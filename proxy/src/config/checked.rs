@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use lattice_kernel::{NanoUsd, Secret};
 use lattice_limits::{Budget, Mode, ScopeKind, Window};
-use lattice_providers::{FlatPrice, Kind, Provider};
+use lattice_providers::{FlatPrice, Provider};
 
 use crate::config::load::ConfigError;
+use crate::config::providers::{self, Local};
 use crate::config::raw::{self, Raw, SecretSource};
 
 /// What the gateway runs on.
@@ -30,6 +31,8 @@ pub struct Config {
     pub database: Database,
     /// The upstreams.
     pub providers: Vec<Provider>,
+    /// Those of them whose models run in this process.
+    pub local: Vec<Local>,
     /// Classification by provider, where it has one.
     pub classifications: HashMap<Arc<str>, Arc<str>>,
     /// The base URL of each provider, for the price catalogue.
@@ -93,7 +96,6 @@ pub struct Audit {
 
 /// The cap that a request gets under a hard budget if nothing else is configured.
 pub const DEFAULT_OUTPUT_CAP: u64 = 4096;
-const OPENAI_BASE_URL: &str = "https://api.openai.com/v1";
 
 impl Config {
     /// What the environment alone says: a provider for each key that it holds.
@@ -101,18 +103,11 @@ impl Config {
     /// # Errors
     /// A base URL of the environment cannot be used.
     pub fn from_environment() -> Result<Self, ConfigError> {
-        let mut raw = Raw::default();
-        if std::env::var_os("OPENAI_API_KEY").is_some() {
-            raw.providers.insert(
-                "openai".into(),
-                raw::Provider {
-                    kind: raw::Kind::Openai,
-                    base_url: std::env::var("OPENAI_BASE_URL").ok(),
-                    api_key: Some(SecretSource::Env("OPENAI_API_KEY".into())),
-                    classification: None,
-                },
-            );
-        }
+        let mut raw = Raw {
+            providers: providers::of_environment(),
+            ..Raw::default()
+        };
+        providers::add_found_models(&mut raw)?;
         Self::check(raw, Path::new(""))
     }
 
@@ -161,21 +156,33 @@ impl Config {
             .map(|model| check_model(model, &names))
             .collect::<Result<Vec<_>, _>>()?;
         unique("models", models.iter().map(|model| &*model.name))?;
-        let (mut providers, mut base_urls) = (Vec::new(), HashMap::new());
+        let data_dir = data_dir(raw.data_dir.clone(), base)?;
+        let (mut providers, mut base_urls, mut local) = (Vec::new(), HashMap::new(), Vec::new());
         for (name, provider) in &raw.providers {
-            let (checked, base_url) = check_provider(name, provider, base)?;
-            base_urls.insert(checked.name.clone(), base_url);
-            providers.push(checked);
+            let checked = providers::check(name, provider, base)?;
+            if let Some(base_url) = checked.base_url {
+                base_urls.insert(checked.provider.name.clone(), base_url);
+            } else {
+                local.push(providers::local(
+                    name,
+                    provider,
+                    &raw.models,
+                    base,
+                    &data_dir,
+                )?);
+            }
+            providers.push(checked.provider);
         }
         Ok(Self {
             listen,
             admin_listen,
             max_body: size("server.max_body_mib", raw.server.max_body_mib, 1024)?,
             drain: Duration::from_secs(raw.server.drain_seconds.into()),
-            data_dir: data_dir(raw.data_dir, base)?,
+            data_dir,
             database,
             classifications: classifications(&raw.providers),
             providers,
+            local,
             base_urls,
             models,
             policy_dir: raw.policy.dir.map(|dir| base.join(dir)),
@@ -214,7 +221,7 @@ fn size(at: &str, mib: u32, most: u32) -> Result<usize, ConfigError> {
     Ok(mib as usize * 1024 * 1024)
 }
 
-fn secret(at: &str, source: &SecretSource, base: &Path) -> Result<Secret, ConfigError> {
+pub(super) fn secret(at: &str, source: &SecretSource, base: &Path) -> Result<Secret, ConfigError> {
     let text = match source {
         SecretSource::Env(name) => std::env::var(name).map_err(|_| {
             ConfigError::invalid(at, format!("environment variable {name} is not set; export it, or point at a file with {{ file: PATH }}"))
@@ -231,7 +238,7 @@ fn secret(at: &str, source: &SecretSource, base: &Path) -> Result<Secret, Config
     }
 }
 
-fn data_dir(configured: Option<PathBuf>, base: &Path) -> Result<PathBuf, ConfigError> {
+pub fn data_dir(configured: Option<PathBuf>, base: &Path) -> Result<PathBuf, ConfigError> {
     let home = |name: &str| {
         std::env::var_os(name)
             .map(PathBuf::from)
@@ -301,99 +308,6 @@ fn check_model(model: &raw::Model, providers: &HashSet<&str>) -> Result<Model, C
         name: model.name.as_str().into(),
         targets: targets.collect::<Result<_, _>>()?,
     })
-}
-
-fn check_provider(
-    name: &str,
-    provider: &raw::Provider,
-    base: &Path,
-) -> Result<(Provider, Box<str>), ConfigError> {
-    let at = format!("providers.{name}");
-    let is_plain = |char: char| char.is_ascii_alphanumeric() || matches!(char, '_' | '-' | '.');
-    if name.is_empty() || !name.chars().all(is_plain) {
-        return Err(ConfigError::invalid(
-            at,
-            "a provider's name has ASCII letters, digits, `_`, `-` and `.` only; it stands in headers and before the `/` of a model",
-        ));
-    }
-    let (kind, default_url) = match provider.kind {
-        raw::Kind::Openai => (Kind::OpenAi, Some(OPENAI_BASE_URL)),
-        raw::Kind::OpenaiCompatible => (Kind::OpenAiCompatible, None),
-        raw::Kind::Mlx => (Kind::Mlx, None),
-        raw::Kind::Anthropic | raw::Kind::Gemini | raw::Kind::LlamaCpp => {
-            return Err(ConfigError::invalid(
-                format!("{at}.kind"),
-                "this version does not serve that kind yet; openai, openai_compatible and mlx are served",
-            ));
-        }
-    };
-    let base_url = provider
-        .base_url
-        .as_deref()
-        .or(default_url)
-        .ok_or_else(|| {
-            ConfigError::invalid(
-                format!("{at}.base_url"),
-                "is missing; for instance http://127.0.0.1:8000/v1",
-            )
-        })?;
-    let url_at = format!("{at}.base_url");
-    let url = Url::parse(base_url).ok_or_else(|| {
-        // Not quoted: what stands before an `@` or behind a `?` may be a secret.
-        ConfigError::invalid(
-            url_at,
-            "is not a base URL; write http(s)://HOST[:PORT]/PATH, without user, query or fragment",
-        )
-    })?;
-    let api_key = provider
-        .api_key
-        .as_ref()
-        .map(|source| secret(&format!("{at}.api_key"), source, base))
-        .transpose()?;
-    let checked = Provider {
-        name: name.into(),
-        kind,
-        tls: url.tls,
-        host: url.host.into(),
-        port: url.port,
-        authority: url.authority.into(),
-        chat_path: format!("{}/chat/completions", url.path).into(),
-        api_key,
-    };
-    Ok((checked, base_url.into()))
-}
-
-/// The parts of a base URL.
-struct Url<'a> {
-    tls: bool,
-    authority: &'a str,
-    host: &'a str,
-    port: u16,
-    path: &'a str,
-}
-
-impl<'a> Url<'a> {
-    fn parse(url: &'a str) -> Option<Self> {
-        let uri: http::Uri = url.parse().ok()?;
-        let (tls, rest) = match uri.scheme_str()? {
-            "https" => (true, url.get("https://".len()..)?),
-            "http" => (false, url.get("http://".len()..)?),
-            _ => return None,
-        };
-        let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-        if uri.query().is_some() || url.contains(['#', '@']) || uri.host()?.is_empty() {
-            return None;
-        }
-        let port = uri.port_u16().unwrap_or(if tls { 443 } else { 80 });
-        let host = authority.get(..uri.host()?.len())?;
-        Some(Self {
-            tls,
-            authority,
-            host,
-            port,
-            path: path.trim_end_matches('/'),
-        })
-    }
 }
 
 fn classifications(

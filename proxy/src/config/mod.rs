@@ -3,6 +3,7 @@
 
 pub mod checked;
 pub mod load;
+pub mod providers;
 pub mod raw;
 
 pub use checked::Config;

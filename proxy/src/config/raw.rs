@@ -1,11 +1,13 @@
 //! `lattice.yaml` as it is written. Unknown keys are refused; the doc comments
 //! here are what editors show, by way of `lattice config schema`.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::LazyLock;
 
-use schemars::JsonSchema;
-use serde::Deserialize;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer};
 
 /// Configuration of a Lattice gateway.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -84,36 +86,94 @@ pub struct Database {
     pub bin_dir: Option<PathBuf>,
 }
 
-/// One upstream.
+/// One upstream, or models in this process.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Provider {
     /// What it speaks.
     pub kind: Kind,
-    /// Default for `openai`: OpenAI's own. Ends in `/v1` as a rule.
+    /// Where it is. Default for `openai`, `anthropic` and `gemini`: their own.
     pub base_url: Option<String>,
     /// The provider's key.
     pub api_key: Option<SecretSource>,
     /// The highest data classification that may go there, for policy.
     pub classification: Option<String>,
+    /// `llama_cpp`: folder of GGUF files. Default: `models` in `data_dir`.
+    pub model_dir: Option<PathBuf>,
+    /// `llama_cpp`: what runs the models.
+    pub engine: Option<Engine>,
+    /// `llama_cpp`: tokens of prompt and output together, of one request. Default: the model's own, at most 8192.
+    pub context: Option<u32>,
+    /// `llama_cpp`: requests that a model generates at once. Default: 4.
+    pub parallel: Option<u32>,
+    /// `llama_cpp`: requests that may wait for a model. Default: 64.
+    pub queue: Option<u32>,
+    /// `llama_cpp`: threads of one model. Default: one for each core.
+    pub threads: Option<u32>,
+    /// `llama_cpp`: how long an idle model stays in memory, in seconds; -1 for ever. Default: 300.
+    pub keep_alive_seconds: Option<i64>,
 }
 
-/// What an upstream speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+impl Provider {
+    /// A provider of this kind, everything else left out.
+    pub fn new(kind: lattice_providers::Kind) -> Self {
+        Self {
+            kind: Kind(kind),
+            base_url: None,
+            api_key: None,
+            classification: None,
+            model_dir: None,
+            engine: None,
+            context: None,
+            parallel: None,
+            queue: None,
+            threads: None,
+            keep_alive_seconds: None,
+        }
+    }
+}
+
+/// What runs the models of a `llama_cpp` provider.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Kind {
-    /// OpenAI.
-    Openai,
-    /// Any server with OpenAI's chat route: vLLM, llama-server, Ollama, …
-    OpenaiCompatible,
-    /// `mlx_lm.server`.
-    Mlx,
-    /// Not served yet.
-    Anthropic,
-    /// Not served yet.
-    Gemini,
-    /// Not served yet.
+pub enum Engine {
+    /// llama.cpp where it is built in, else candle.
+    #[default]
+    Auto,
+    /// llama.cpp.
     LlamaCpp,
+    /// candle: pure Rust, slower, fewer architectures.
+    Candle,
+}
+
+/// What an upstream speaks: one of the kinds that `lattice-providers` lists.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Kind(pub lattice_providers::Kind);
+
+/// The names of all kinds.
+static KINDS: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
+    lattice_providers::Kind::all()
+        .map(|kind| kind.name())
+        .collect()
+});
+
+impl<'de> Deserialize<'de> for Kind {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        lattice_providers::Kind::named(&name)
+            .map(Self)
+            .ok_or_else(|| serde::de::Error::unknown_variant(&name, &KINDS))
+    }
+}
+
+impl JsonSchema for Kind {
+    fn schema_name() -> Cow<'static, str> {
+        "Kind".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "enum": *KINDS })
+    }
 }
 
 /// A name that clients ask for.

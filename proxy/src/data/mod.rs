@@ -2,12 +2,15 @@
 //!
 //! `listener` accepts, `routes` names what is asked, `arrival` reads the body
 //! once gate 1 has passed, `stream` passes the reply on, `respond` writes what
-//! is ours to say, `transport` reaches upstreams. pingora is named here alone.
+//! is ours to say, `transport` reaches upstreams over HTTP, `local` models in this
+//! process. pingora is named here alone.
 
 pub mod arrival;
 mod coalesce;
 pub mod listener;
+pub mod local;
 pub mod pool;
+mod reader;
 pub mod respond;
 pub mod routes;
 pub mod serve;

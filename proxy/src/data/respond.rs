@@ -80,6 +80,7 @@ pub fn error_body<'a>(refusal: &'a Refusal, status: u16, request_id: &'a str) ->
         status,
         message: &refusal.message,
         param: refusal.param.as_deref(),
+        code: None,
         mark: Mark {
             gate: refusal.gate.as_str(),
             code: refusal.code.as_str(),

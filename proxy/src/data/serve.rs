@@ -70,6 +70,12 @@ async fn chat(
     };
     match replied {
         Ok(GatewayReply::Answer(answer)) => stream::pass_on(gateway, session, draft, *answer).await,
+        Ok(GatewayReply::Rejected(rejected)) => {
+            gateway
+                .metrics
+                .request_ended(&RequestEnded::with_outcome(draft, &rejected.outcome));
+            stream::reject(session, draft, &rejected).await
+        }
         Ok(GatewayReply::Failed(failure)) => {
             gateway
                 .metrics

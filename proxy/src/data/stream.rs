@@ -4,15 +4,15 @@
 use bytes::{Bytes, BytesMut};
 use futures::FutureExt as _;
 use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, TRANSFER_ENCODING};
-use http::{HeaderName, HeaderValue};
-use lattice_dialects::openai::chat::{Asked, Relay, Verdict, usage_of};
-use lattice_dialects::openai::{Mark, annotate, chat};
-use lattice_kernel::Draft;
-use lattice_kernel::{Code, Ending, Gate, NanoUsd, Record, Refusal, Usage};
-use lattice_providers::{Answer, Exchange};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use lattice_dialects::openai::chat::Verdict;
+use lattice_dialects::openai::{Mark, annotate, chat, translate};
+use lattice_kernel::{Code, Draft, Ending, Gate, NanoUsd, Record, Refusal, Target, Usage};
+use lattice_providers::{Answer, Exchange, Rejected};
 use pingora::http::ResponseHeader;
 use pingora::protocols::http::ServerSession;
 
+use crate::data::reader::Reader;
 use crate::data::respond;
 use crate::data::serve::{After, end_of};
 use crate::gateway::{Gateway, Patience};
@@ -36,11 +36,16 @@ pub async fn pass_on<E: Exchange>(
     draft: &Draft,
     answer: Answer<E>,
 ) -> pingora::Result<After> {
-    let head = head(draft, &answer)?;
+    let passed = Passed {
+        status: answer.exchange.status(),
+        headers: answer.exchange.headers(),
+        target: &answer.target,
+        attempts: answer.record.attempts(),
+        noted: &answer.noted,
+    };
+    let head = passed.head(draft)?;
     if is_compressed(answer.exchange.headers()) {
         compressed(gateway, session, draft, answer).await
-    } else if answer.rejected {
-        rejected(gateway, session, draft, head, answer).await
     } else if is_event_stream(answer.exchange.headers()) {
         event_stream(gateway, session, draft, head, answer).await
     } else {
@@ -70,23 +75,29 @@ async fn compressed<E: Exchange>(
 }
 
 /// The provider's 4xx: its status and text, with our mark beside them.
-async fn rejected<E: Exchange>(
-    gateway: &Gateway,
+pub async fn reject(
     session: &mut ServerSession,
     draft: &Draft,
-    head: ResponseHeader,
-    mut answer: Answer<E>,
+    rejected: &Rejected,
 ) -> pingora::Result<After> {
-    // A text that cannot be read whole is passed as far as it came.
-    let (Ok(body) | Err((_, body))) = collect(&mut answer.exchange, gateway.max_body).await;
+    let passed = Passed {
+        status: rejected.status,
+        headers: &rejected.headers,
+        target: &rejected.target,
+        attempts: rejected.outcome.attempts,
+        noted: &rejected.noted,
+    };
+    let head = passed.head(draft)?;
     let id = draft.request_id.to_string();
     let mark = Mark {
         gate: Gate::Execution.as_str(),
         code: Code::ProviderRejected.as_str(),
         request_id: &id,
     };
-    let body = annotate(&body, answer.exchange.status(), &mark);
-    close(gateway, draft, answer.record, Ending::Rejected);
+    let body = match &rejected.facts {
+        None => annotate(&rejected.body, rejected.status, &mark),
+        Some(facts) => translate(facts, rejected.status, mark),
+    };
     respond::json(session, head, body).await?;
     Ok(end_of(session))
 }
@@ -98,15 +109,16 @@ async fn whole<E: Exchange>(
     session: &mut ServerSession,
     draft: &Draft,
     mut head: ResponseHeader,
-    answer: Answer<E>,
+    mut answer: Answer<E>,
 ) -> pingora::Result<After> {
+    let mut reader = Reader::of(draft, &mut answer);
     let Answer {
         mut exchange,
         mut record,
         target,
         ..
     } = answer;
-    let content_type = exchange.headers().get(CONTENT_TYPE).cloned();
+    let content_type = reader.content_type(exchange.headers());
     let collected = tokio::select! {
         biased;
         collected = collect(&mut exchange, gateway.max_body) => collected,
@@ -120,16 +132,22 @@ async fn whole<E: Exchange>(
             return Ok(After::Close);
         }
     };
-    let body = match collected {
-        Ok(body) => body,
-        Err((why, _)) => {
+    let read = match collected {
+        Ok(body) => {
+            exchange.finish().await;
+            reader
+                .whole(body, &mut |usage| price(&record, usage))
+                .map_err(|garbled| (garbled.to_string(), "sent a reply that cannot be read"))
+        }
+        Err((why, _)) => Err((why, "broke its reply off")),
+    };
+    let (body, usage) = match read {
+        Ok(read) => read,
+        Err((why, did)) => {
             let refusal = Refusal::new(
                 Gate::Execution,
                 Code::ProviderError,
-                format!(
-                    "Provider {:?} broke its reply off; try again.",
-                    target.provider
-                ),
+                format!("Provider {:?} {did}; try again.", target.provider),
             );
             tracing::warn!(request_id = %draft.request_id, why, "reply cut");
             close(gateway, draft, record, Ending::Cut);
@@ -137,8 +155,8 @@ async fn whole<E: Exchange>(
             return Ok(end_of(session));
         }
     };
-    exchange.finish().await;
-    if let Some(usage) = usage_of(&body) {
+    remember(gateway, draft, &mut reader);
+    if let Some(usage) = usage {
         let usage = canonical(&usage);
         record.used(usage);
         if let Some(cost) = record.cost_of(&usage) {
@@ -182,13 +200,12 @@ async fn event_stream<E: Exchange>(
     session: &mut ServerSession,
     draft: &Draft,
     mut head: ResponseHeader,
-    answer: Answer<E>,
+    mut answer: Answer<E>,
 ) -> pingora::Result<After> {
+    let reader = Reader::of(draft, &mut answer);
     let Answer {
         mut exchange,
         record,
-        usage_asked,
-        choices,
         target,
         ..
     } = answer;
@@ -200,9 +217,8 @@ async fn event_stream<E: Exchange>(
     } else if !session.is_http2() {
         session.set_keepalive(None);
     }
-    let asked = if usage_asked { Asked::Yes } else { Asked::No };
     let mut pump = Pump {
-        relay: Relay::new(asked, choices),
+        reader,
         record,
         out: Vec::new(),
     };
@@ -241,9 +257,9 @@ async fn event_stream<E: Exchange>(
     written.map(|()| end_of(session))
 }
 
-/// One stream: what it holds is bounded by the relay and by [`GATHER`].
+/// One stream: what it holds is bounded by the reader and by [`GATHER`].
 struct Pump {
-    relay: Relay,
+    reader: Reader,
     record: Record,
     out: Vec<Bytes>,
 }
@@ -282,6 +298,9 @@ impl Pump {
             };
             if let Some(Ended::Upstream(_)) = ended {
                 self.flush();
+            } else if let Some(fault) = self.reader.fault() {
+                // Nothing more can be read from it: let go of the upstream.
+                ended = Some(Ended::Upstream(Some(fault)));
             }
             if let Some(bytes) = join(&mut self.out)
                 && session.write_response_body(bytes, false).await.is_err()
@@ -314,13 +333,13 @@ impl Pump {
 
     fn push(&mut self, chunk: Bytes) {
         let record = &self.record;
-        self.relay
+        self.reader
             .push(chunk, &mut |usage| price(record, usage), &mut self.out);
     }
 
     fn flush(&mut self) {
         let record = &self.record;
-        self.relay
+        self.reader
             .finish(&mut |usage| price(record, usage), &mut self.out);
     }
 
@@ -332,10 +351,14 @@ impl Pump {
         provider: &str,
         fault: Option<String>,
     ) -> (Ending, Option<Bytes>) {
-        match self.relay.ended() {
+        match self.reader.ended() {
             Verdict::Finished => (Ending::Finished, None),
-            // The provider's own error event has been passed on.
-            Verdict::Errored => (Ending::Failed(Code::ProviderError), None),
+            // The provider's own error event has been passed on, or is said anew.
+            Verdict::Errored => {
+                let said = self.reader.untold_error(provider);
+                let event = said.map(|refusal| self.last_words(draft, &refusal));
+                (Ending::Failed(Code::ProviderError), event)
+            }
             Verdict::Cut => {
                 let why = fault.unwrap_or_else(|| "the stream ended without its end mark".into());
                 tracing::warn!(request_id = %draft.request_id, why, "stream cut");
@@ -354,20 +377,27 @@ impl Pump {
     /// The error event that a stream ends with.
     fn last_words(&self, draft: &Draft, refusal: &Refusal) -> Bytes {
         let id = draft.request_id.to_string();
-        self.relay
+        self.reader
             .error_event(&respond::error_body(refusal, refusal.code.status(), &id))
     }
 
     /// Usage counts if the stream was whole; a count that a broken stream
     /// carried along falls short.
     fn end(mut self, gateway: &Gateway, draft: &Draft, ending: Ending) {
-        let progress = self.relay.progress();
-        if let Some(usage) = &progress.usage
-            && self.relay.ended() == Verdict::Finished
-        {
-            self.record.used(canonical(usage));
+        if let Some(usage) = self.reader.usage() {
+            self.record.used(canonical(&usage));
         }
+        remember(gateway, draft, &mut self.reader);
         close(gateway, draft, self.record, ending);
+    }
+}
+
+/// Keeps what the caller may lose of the reply, for the caller's key.
+fn remember(gateway: &Gateway, draft: &Draft, reader: &mut Reader) {
+    if let Some(who) = &draft.principal {
+        for kept in reader.keepsakes() {
+            gateway.gates.execution.memory.keep(who.key.id, kept);
+        }
     }
 }
 
@@ -446,29 +476,52 @@ fn is_compressed(headers: &http::HeaderMap) -> bool {
         .is_some_and(|encoding| encoding != "identity")
 }
 
-/// The head of a reply: the provider's own limits and names, then ours.
-fn head<E: Exchange>(draft: &Draft, answer: &Answer<E>) -> pingora::Result<ResponseHeader> {
-    let mut head = respond::head(answer.exchange.status(), draft.request_id)?;
-    for (name, value) in answer.exchange.headers() {
-        let passes =
-            name.as_str().starts_with("x-ratelimit-") || name.as_str().starts_with("openai-");
-        if passes {
-            head.append_header(name.clone(), value.clone())?;
+/// What the head of a provider's reply is made from.
+struct Passed<'a> {
+    status: u16,
+    headers: &'a HeaderMap,
+    target: &'a Target,
+    attempts: u32,
+    noted: &'a [Box<str>],
+}
+
+impl Passed<'_> {
+    /// The provider's own limits and names, then ours.
+    fn head(&self, draft: &Draft) -> pingora::Result<ResponseHeader> {
+        let mut head = respond::head(self.status, draft.request_id)?;
+        for (name, value) in self.headers {
+            let passes =
+                name.as_str().starts_with("x-ratelimit-") || name.as_str().starts_with("openai-");
+            if passes {
+                head.append_header(name.clone(), value.clone())?;
+            }
         }
+        head.insert_header(LATTICE_PROVIDER, &*self.target.provider)?;
+        if let Ok(model) = HeaderValue::from_str(&self.target.model) {
+            head.insert_header(LATTICE_MODEL, model)?;
+        }
+        head.insert_header(LATTICE_ATTEMPTS, self.attempts)?;
+        let gates: u128 = draft
+            .laps()
+            .filter(|(gate, _)| *gate != Gate::Intake)
+            .map(|(_, lap)| lap.as_micros())
+            .sum();
+        head.insert_header(LATTICE_OVERHEAD_US, gates.to_string())?;
+        if !self.noted.is_empty() {
+            head.insert_header(LATTICE_NOTED, header_text(&self.noted.join(", ")))?;
+        }
+        Ok(head)
     }
-    head.insert_header(LATTICE_PROVIDER, &*answer.target.provider)?;
-    if let Ok(model) = HeaderValue::from_str(&answer.target.model) {
-        head.insert_header(LATTICE_MODEL, model)?;
-    }
-    head.insert_header(LATTICE_ATTEMPTS, answer.record.attempts())?;
-    let gates: u128 = draft
-        .laps()
-        .filter(|(gate, _)| *gate != Gate::Intake)
-        .map(|(_, lap)| lap.as_micros())
-        .sum();
-    head.insert_header(LATTICE_OVERHEAD_US, gates.to_string())?;
-    if !answer.noted.is_empty() {
-        head.insert_header(LATTICE_NOTED, answer.noted.join(", "))?;
-    }
-    Ok(head)
+}
+
+/// Notes may quote what a caller wrote; a header holds visible ASCII.
+fn header_text(text: &str) -> String {
+    let visible = |char: char| {
+        if char.is_ascii_graphic() || char == ' ' {
+            char
+        } else {
+            '_'
+        }
+    };
+    text.chars().map(visible).collect()
 }

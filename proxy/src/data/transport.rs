@@ -6,12 +6,10 @@ use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::header::{
-    ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, USER_AGENT,
-};
+use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use lattice_kernel::Dispatch;
-use lattice_providers::{Exchange, Provider, Transport, TransportError, UpstreamRequest};
+use lattice_providers::{Exchange, Payload, Provider, Transport, TransportError, UpstreamRequest};
 use parking_lot::Mutex;
 use pingora::connectors::TransportConnector;
 use pingora::http::RequestHeader;
@@ -107,19 +105,28 @@ impl Transport for Upstreams {
 
     async fn open(
         &self,
-        _dispatch: &Dispatch,
+        dispatch: &Dispatch,
         provider: &Provider,
         request: UpstreamRequest,
         first_byte: Duration,
     ) -> Result<PingoraExchange, TransportError> {
         let unreached = |error: Box<Error>| TransportError::Unreached(error.to_string());
+        let Payload::Http {
+            path,
+            headers,
+            body,
+        } = &request.payload
+        else {
+            return Err(TransportError::Unreached("this goes to no URL".into()));
+        };
         let mut pooled = self.pool.take(&provider.name);
         loop {
             let reused = pooled.is_some();
             let mut session = self.session(provider, pooled.take()).await?;
-            let head = Box::new(head(provider, &request).map_err(unreached)?);
+            let head =
+                Box::new(head(provider, path, headers, body.len(), dispatch).map_err(unreached)?);
             let sent = Instant::now();
-            match ask(&mut session, head, &request.body, first_byte).await {
+            match ask(&mut session, head, body, first_byte).await {
                 Ok(()) => {
                     let (provider, pool) = (provider.name.clone(), self.pool.clone());
                     return Ok(PingoraExchange {
@@ -139,10 +146,16 @@ impl Transport for Upstreams {
     }
 }
 
-fn head(provider: &Provider, request: &UpstreamRequest) -> Result<RequestHeader, Box<Error>> {
-    let mut head = RequestHeader::build(Method::POST, provider.chat_path.as_bytes(), Some(12))?;
+fn head(
+    provider: &Provider,
+    path: &str,
+    headers: &HeaderMap,
+    length: usize,
+    dispatch: &Dispatch,
+) -> Result<RequestHeader, Box<Error>> {
+    let mut head = RequestHeader::build(Method::POST, path.as_bytes(), Some(12))?;
     head.insert_header(HOST, &*provider.authority)?;
-    head.insert_header(CONTENT_LENGTH, request.body.len())?;
+    head.insert_header(CONTENT_LENGTH, length)?;
     head.insert_header(CONTENT_TYPE, "application/json")?;
     // A compressed stream could neither be metered nor flushed per event.
     head.insert_header(ACCEPT_ENCODING, "identity")?;
@@ -150,21 +163,13 @@ fn head(provider: &Provider, request: &UpstreamRequest) -> Result<RequestHeader,
     let mut id = uuid::Uuid::encode_buffer();
     head.insert_header(
         REQUEST_ID,
-        &*request.request_id.as_hyphenated().encode_lower(&mut id),
+        &*dispatch.request_id().as_hyphenated().encode_lower(&mut id),
     )?;
-    for (name, value) in &request.headers {
+    for (name, value) in headers {
         head.append_header(name.clone(), value.clone())?;
     }
-    if let Some(key) = &provider.api_key {
-        let mut value =
-            HeaderValue::try_from(format!("Bearer {}", key.expose())).map_err(|_| {
-                Error::explain(
-                    ErrorType::InvalidHTTPHeader,
-                    "api_key is not a header value",
-                )
-            })?;
-        value.set_sensitive(true);
-        head.insert_header(AUTHORIZATION, value)?;
+    if let Some((name, value)) = &provider.credential {
+        head.insert_header(name.clone(), value.clone())?;
     }
     Ok(head)
 }

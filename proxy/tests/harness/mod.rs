@@ -8,6 +8,7 @@
 )]
 #![expect(dead_code, reason = "each test file uses its own part of the harness")]
 
+pub mod across;
 pub mod python;
 pub mod wire;
 
@@ -442,7 +443,7 @@ impl Drop for Gateway {
 }
 
 /// Where the managed cluster of `data_dir` is when we are root.
-fn system_folder(data_dir: &Path) -> PathBuf {
+pub fn system_folder(data_dir: &Path) -> PathBuf {
     let digest = Sha256::digest(data_dir.as_os_str().as_encoded_bytes());
     let name: String = digest
         .iter()

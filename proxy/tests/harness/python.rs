@@ -1,7 +1,8 @@
 //! Programs in the Python environment that `cargo xtask setup` makes.
 
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 
@@ -62,4 +63,58 @@ pub fn lines_of(command: &mut Command) -> Vec<Value> {
     said.lines()
         .map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("not JSON: {line}")))
         .collect()
+}
+
+/// Recorded provider traffic; `None`, and a word about it, where there is none.
+pub fn fixtures() -> Option<PathBuf> {
+    let package = std::env::var_os("CARGO_MANIFEST_DIR").expect("tests run under cargo");
+    let folder =
+        std::env::var_os("LATTICE_FIXTURES").map_or("../shared/fixtures".into(), PathBuf::from);
+    let folder = Path::new(&package).join("..").join(folder);
+    let found = folder.join("wire").join("dev").is_dir();
+    if !found {
+        let test = std::thread::current().name().unwrap_or("a test").to_owned();
+        eprintln!("skipped: {test}: no fixtures (LATTICE_FIXTURES)");
+    }
+    found.then_some(folder)
+}
+
+/// `claude_mock.py` or `gemini_mock.py`, up until dropped.
+pub struct ProviderMock {
+    child: Child,
+    /// Without a path.
+    pub base_url: String,
+}
+
+impl ProviderMock {
+    /// The provider's key is `key`. What the mock refuses is shown with a failed test.
+    pub fn start(name: &str, fixtures: &Path, key: &str) -> Self {
+        let mut command = script(name);
+        // It ends when its standard input does, so also with a test that was killed.
+        command
+            .arg(fixtures)
+            .arg(key)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut port = String::new();
+        BufReader::new(child.stdout.take().unwrap())
+            .read_line(&mut port)
+            .unwrap();
+        let port: u16 = port
+            .trim()
+            .parse()
+            .unwrap_or_else(|_| panic!("{name} does not start: {port:?}"));
+        Self {
+            child,
+            base_url: format!("http://127.0.0.1:{port}"),
+        }
+    }
+}
+
+impl Drop for ProviderMock {
+    fn drop(&mut self) {
+        drop(self.child.stdin.take());
+        drop(self.child.wait());
+    }
 }

@@ -31,7 +31,7 @@ const SETTINGS: &str = "-c fsync=on -c full_page_writes=on -c synchronous_commit
 pub(super) struct Cluster {
     pub(super) folders: Folders,
     account: Account,
-    programs: Programs,
+    pub(super) programs: Programs,
 }
 
 impl Cluster {

@@ -29,32 +29,40 @@ pub(super) struct Folders {
 }
 
 impl Folders {
-    pub(super) fn prepare(data_dir: &Path, account: &Account) -> Result<Self, ManagedError> {
-        fs::create_dir_all(data_dir).at(data_dir)?;
+    /// Where they are, or will be; nothing is made. `data_dir` must be there.
+    pub(super) fn locate(data_dir: &Path, account: &Account) -> Result<Self, ManagedError> {
         // Two spellings of one folder must name one cluster.
         let data_dir = data_dir.canonicalize().at(data_dir)?;
         let tag = tag(&data_dir);
         let home = if account.switched {
-            system_home(&tag)?
+            Path::new(SYSTEM_FOLDER).join(&tag)
         } else {
-            let home = data_dir.join("postgres");
-            DirBuilder::new()
-                .recursive(true)
-                .mode(0o700)
-                .create(&home)
-                .at(&home)?;
-            home
+            data_dir.join("postgres")
         };
         if !survives_quoting(&home) {
             return Err(ManagedError::Path { path: home });
         }
-        let socket = socket_folder(&home, &tag);
-        account.private_folder(&socket)?;
         Ok(Self {
             data: home.join("data"),
+            socket: socket_folder(&home, &tag),
             home,
-            socket,
         })
+    }
+
+    pub(super) fn prepare(data_dir: &Path, account: &Account) -> Result<Self, ManagedError> {
+        fs::create_dir_all(data_dir).at(data_dir)?;
+        let folders = Self::locate(data_dir, account)?;
+        if account.switched {
+            make_system_home(&folders.home)?;
+        } else {
+            DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(&folders.home)
+                .at(&folders.home)?;
+        }
+        account.private_folder(&folders.socket)?;
+        Ok(folders)
     }
 
     /// Opens one of the lock files. Closed to others: whoever can open it can hold it.
@@ -72,13 +80,12 @@ impl Folders {
 
 /// Stays root's own, so that the server's account cannot put links in our way; it may only
 /// pass through, whatever the umask.
-fn system_home(tag: &str) -> Result<PathBuf, ManagedError> {
-    let home = Path::new(SYSTEM_FOLDER).join(tag);
-    fs::create_dir_all(&home).at(&home)?;
-    for folder in [Path::new(SYSTEM_FOLDER), &home] {
+fn make_system_home(home: &Path) -> Result<(), ManagedError> {
+    fs::create_dir_all(home).at(home)?;
+    for folder in [Path::new(SYSTEM_FOLDER), home] {
         fs::set_permissions(folder, Permissions::from_mode(0o755)).at(folder)?;
     }
-    Ok(home)
+    Ok(())
 }
 
 /// 16 hexadecimal digits that stand for a path.

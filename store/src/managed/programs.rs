@@ -11,7 +11,10 @@ const OLDEST_MAJOR: u32 = 13;
 
 /// A folder with `initdb`, `pg_ctl` and `postgres` of one version.
 #[derive(Clone, Debug)]
-pub(super) struct Programs(PathBuf);
+pub(super) struct Programs {
+    pub(super) folder: PathBuf,
+    pub(super) major: u32,
+}
 
 impl Programs {
     /// The first folder that has them: the configured one and no other, else `PATH`, Debian's
@@ -30,7 +33,7 @@ impl Programs {
                 None => major >= OLDEST_MAJOR,
             };
             if fits && major >= OLDEST_MAJOR {
-                return Ok(Self(folder));
+                return Ok(Self { folder, major });
             }
             seen.push(major);
         }
@@ -55,7 +58,7 @@ impl Programs {
     }
 
     pub(super) fn path(&self, program: &str) -> PathBuf {
-        self.0.join(program)
+        self.folder.join(program)
     }
 }
 

@@ -3,13 +3,14 @@
 use std::net::TcpListener;
 use std::time::Duration;
 
-use lattice_store::{DatabaseConfig, Store, StoreError};
+use lattice_store::{DatabaseConfig, Schema, Store, StoreError};
 use sqlx::Row;
 
 use crate::servers::{Bench, block_on, config};
 
 cases! { CASES:
     migrating_again_or_at_the_same_time_changes_nothing,
+    a_schema_is_compared_with_the_one_of_this_version,
     a_closed_store_is_unavailable,
     a_session_that_the_server_ends_is_an_outage_and_the_next_call_works,
     a_database_that_does_not_exist_is_rejected,
@@ -22,6 +23,26 @@ async fn migrating_again_or_at_the_same_time_changes_nothing(bench: Bench) {
     first.unwrap();
     second.unwrap();
     assert_eq!(other.setting("kept").await.unwrap().as_deref(), Some("yes"));
+}
+
+async fn a_schema_is_compared_with_the_one_of_this_version(bench: Bench) {
+    let current = Schema {
+        pending: 0,
+        unknown: 0,
+    };
+    assert_eq!(bench.store.schema().await.unwrap(), current);
+    let mut admin = bench.connection().await;
+    let newer = "update _sqlx_migrations set version = 99990101000000
+                 where version = (select max(version) from _sqlx_migrations)";
+    sqlx::query(newer).execute(&mut admin).await.unwrap();
+    let schema = bench.store.schema().await.unwrap();
+    assert_eq!((schema.pending, schema.unknown), (1, 1));
+
+    let none = "drop table _sqlx_migrations";
+    sqlx::query(none).execute(&mut admin).await.unwrap();
+    let schema = bench.store.schema().await.unwrap();
+    assert!(schema.pending > 0);
+    assert_eq!(schema.unknown, 0);
 }
 
 async fn a_closed_store_is_unavailable(bench: Bench) {

@@ -68,6 +68,34 @@ fn the_server_stays_until_its_last_user_leaves_and_keeps_its_data() {
 }
 
 #[test]
+fn looking_makes_and_starts_nothing_and_joins_what_runs() {
+    let dir = DataDir::new();
+    assert!(managed::join(dir.path(), None).unwrap().is_none());
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+    let Ok(before) = managed::survey(dir.path(), None) else {
+        return skip();
+    };
+    assert_eq!(before.data, None);
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+
+    let user = dir.start().unwrap();
+    let data = user.folder().join("data");
+    assert_eq!(
+        managed::survey(dir.path(), None).unwrap().data,
+        Some(data.clone())
+    );
+    write_a_setting(&user);
+    let joined = managed::join(dir.path(), None).unwrap().unwrap();
+    assert_eq!(joined.url(), user.url());
+    user.stop().unwrap();
+    assert_eq!(read_the_setting(&joined).as_deref(), Some("stays"));
+
+    joined.stop().unwrap();
+    assert!(managed::join(dir.path(), None).unwrap().is_none());
+    assert!(!data.join("postmaster.pid").exists());
+}
+
+#[test]
 fn a_server_whose_user_was_killed_is_adopted() {
     let dir = DataDir::new();
     let Some(mut holder) = Holder::start(&dir) else {

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
+use super::libclang;
 use crate::postgres;
 use crate::shell::{self, Failure, Result, on_path};
 
@@ -14,22 +15,26 @@ const NO_MAIN_CLUSTER: &str = "\
     mkdir -p /etc/postgresql-common/createcluster.d && \
     echo 'create_main_cluster = false' > /etc/postgresql-common/createcluster.d/lattice.conf";
 
-/// Packages whose program is not found.
-pub fn missing(with_bench: bool) -> Vec<&'static str> {
-    let mut packages = Vec::new();
-    if on_path("cmake").is_none() {
-        packages.push("cmake");
-    }
-    if on_path("g++").is_none() && on_path("c++").is_none() {
-        packages.push("g++");
-    }
-    if postgres::programs().is_none() {
-        packages.push("postgresql");
-    }
-    if with_bench && on_path("nginx").is_none() && !Path::new("/usr/sbin/nginx").is_file() {
-        packages.push("nginx-light");
-    }
-    packages
+/// Packages that the gateway is built and run with, and of which nothing is found.
+pub fn missing() -> Vec<&'static str> {
+    let here = |program: &str| on_path(program).is_some();
+    [
+        ("cmake", here("cmake")),
+        ("g++", here("g++") || here("c++")),
+        // bindgen reads llama.cpp's headers with libclang and asks clang where the system's are.
+        ("clang", here("clang")),
+        ("libclang-dev", libclang::is_found()),
+        ("postgresql", postgres::programs().is_some()),
+    ]
+    .into_iter()
+    .filter_map(|(package, found)| (!found).then_some(package))
+    .collect()
+}
+
+/// The yardstick of the load test.
+pub fn missing_for_bench() -> Option<&'static str> {
+    let found = on_path("nginx").is_some() || Path::new("/usr/sbin/nginx").is_file();
+    (!found).then_some("nginx-light")
 }
 
 pub fn install(packages: &[&str]) -> Result<()> {

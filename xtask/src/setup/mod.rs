@@ -1,8 +1,9 @@
-//! What a fresh machine needs to build and test Lattice: named first, then installed, and
+//! What a fresh machine needs to run or to test Lattice: named first, then installed, and
 //! nothing at all where it is there.
 
 mod cargo_tools;
 mod debian;
+mod libclang;
 mod python;
 
 use std::fs::{self, File};
@@ -11,9 +12,21 @@ use crate::shell::{Named, Result, tools_folder};
 
 #[derive(clap::Args)]
 pub struct Options {
+    /// What the machine is set up for
+    #[arg(long = "for", value_name = "PURPOSE", value_enum, default_value_t)]
+    purpose: Purpose,
     /// Also install nginx, the yardstick of the load test
     #[arg(long)]
     with_bench: bool,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+enum Purpose {
+    /// Everything that `cargo xtask ci` calls
+    #[default]
+    Tests,
+    /// Only what `lattice quickstart` is built and run with
+    Quickstart,
 }
 
 pub fn run(options: &Options) -> Result<()> {
@@ -24,46 +37,126 @@ pub fn run(options: &Options) -> Result<()> {
     let lock = File::create(&lock_file).named(&lock_file)?;
     lock.lock().named(&lock_file)?;
 
-    let python = python::Environment::at(&tools);
-    let python_due = python.is_due()?;
-    let interpreter = if python_due {
-        python::interpreter()
-    } else {
-        None
-    };
-
-    let mut packages = debian::missing(options.with_bench);
-    if python_due && interpreter.is_none() {
-        packages.extend(["python3", "python3-venv"]);
-    }
-    let crates = cargo_tools::missing();
-
-    let mut plan = Vec::new();
-    plan.extend(
-        packages
-            .iter()
-            .map(|name| format!("{name} (Debian package)")),
-    );
-    plan.extend(crates.iter().map(|name| format!("{name} (cargo install)")));
-    if python_due {
-        plan.push(format!(
-            "{} (Python packages and a 98 MB model)",
-            python.folder().display()
-        ));
-    }
-    if plan.is_empty() {
+    let plan = Plan::of(options, python::Environment::at(&tools))?;
+    let lines = plan.lines();
+    if lines.is_empty() {
         return Ok(());
     }
     println!("setup: will install");
-    for item in &plan {
-        println!("  {item}");
+    for line in &lines {
+        println!("  {line}");
     }
-
-    debian::install(&packages)?;
-    cargo_tools::install(&crates)?;
-    if python_due {
-        python.install(interpreter)?;
-    }
+    plan.carry_out()?;
     println!("setup: done");
     Ok(())
+}
+
+/// What is missing.
+#[derive(Default)]
+struct Plan {
+    packages: Vec<&'static str>,
+    crates: Vec<&'static str>,
+    python: Option<python::Environment>,
+}
+
+impl Plan {
+    fn of(options: &Options, python: python::Environment) -> Result<Self> {
+        let mut plan = Self {
+            packages: debian::missing(),
+            ..Self::default()
+        };
+        plan.packages
+            .extend(options.with_bench.then(debian::missing_for_bench).flatten());
+        match options.purpose {
+            Purpose::Tests => {
+                plan.crates = cargo_tools::missing();
+                plan.python = python.is_due()?.then_some(python);
+                if plan.python.is_some() && python::interpreter().is_none() {
+                    plan.packages.extend(python::PACKAGES);
+                }
+            }
+            // The starter model comes out of a Python package.
+            Purpose::Quickstart if !python::can_download() => {
+                plan.packages.extend(python::PACKAGES);
+            }
+            Purpose::Quickstart => {}
+        }
+        Ok(plan)
+    }
+
+    fn lines(&self) -> Vec<String> {
+        let packages = self.packages.iter();
+        let packages = packages.map(|name| format!("{name} (Debian package)"));
+        let crates = self.crates.iter();
+        let crates = crates.map(|name| format!("{name} (cargo install)"));
+        let python = self.python.iter().map(|python| {
+            format!(
+                "{} (Python packages and a 98 MB model)",
+                python.folder().display()
+            )
+        });
+        packages.chain(crates).chain(python).collect()
+    }
+
+    fn carry_out(&self) -> Result<()> {
+        debian::install(&self.packages)?;
+        cargo_tools::install(&self.crates)?;
+        self.python
+            .as_ref()
+            .map_or(Ok(()), python::Environment::install)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        options: Options,
+    }
+
+    fn options(arguments: &[&str]) -> Options {
+        Line::parse_from([&["setup"], arguments].concat()).options
+    }
+
+    #[test]
+    fn set_up_is_for_tests_unless_it_is_told_otherwise() {
+        assert!(options(&[]).purpose == Purpose::Tests);
+        assert!(options(&["--for", "quickstart"]).purpose == Purpose::Quickstart);
+    }
+
+    #[test]
+    fn only_tests_need_the_python_environment() {
+        let tools = tempfile::tempdir().unwrap();
+        let plan = |arguments: &[&str]| {
+            Plan::of(&options(arguments), python::Environment::at(tools.path())).unwrap()
+        };
+        assert!(plan(&[]).python.is_some(), "the folder is empty");
+        let quickstart = plan(&["--for", "quickstart"]);
+        assert!(quickstart.python.is_none());
+        assert!(quickstart.crates.is_empty());
+    }
+
+    #[test]
+    fn everything_that_is_missing_is_named_before_it_is_installed() {
+        assert!(Plan::default().lines().is_empty());
+        let plan = Plan {
+            packages: vec!["clang", "libclang-dev"],
+            crates: vec!["cargo-deny"],
+            python: Some(python::Environment::at("/tools".as_ref())),
+        };
+        assert_eq!(
+            plan.lines(),
+            [
+                "clang (Debian package)",
+                "libclang-dev (Debian package)",
+                "cargo-deny (cargo install)",
+                "/tools/python (Python packages and a 98 MB model)",
+            ]
+        );
+    }
 }

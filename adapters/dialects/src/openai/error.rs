@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use crate::canonical::ErrorFacts;
 use crate::json::{self, quote};
 use crate::splice::Edits;
 
@@ -25,6 +26,8 @@ pub struct ErrorBody<'a> {
     pub message: &'a str,
     /// The field of the request to mend.
     pub param: Option<&'a str>,
+    /// OpenAI's own word for it, where clients look for one; `None`: the gateway's.
+    pub code: Option<&'a str>,
     /// Who refused.
     pub mark: Mark<'a>,
 }
@@ -49,10 +52,25 @@ impl ErrorBody<'_> {
             quote(self.message),
             kind(self.status),
             self.param.map_or_else(|| "null".to_owned(), quote),
-            quote(self.mark.code),
+            quote(self.code.unwrap_or(self.mark.code)),
             self.mark.render()
         )
     }
+}
+
+/// The error of a provider of another dialect, in OpenAI's shape: its status goes
+/// with it, and its words are the message.
+#[must_use]
+pub fn translate(facts: &ErrorFacts, status: u16, mark: Mark<'_>) -> Bytes {
+    let silent = format!("The provider answered with status {status} and no text.");
+    let error = ErrorBody {
+        status,
+        message: facts.message.as_deref().unwrap_or(&silent),
+        param: facts.context_length.then_some("messages"),
+        code: facts.context_length.then_some("context_length_exceeded"),
+        mark,
+    };
+    error.render().into()
 }
 
 /// OpenAI's `type` for a status. A bad key is an `invalid_request_error` there;
@@ -104,6 +122,7 @@ fn wrap(body: &[u8], status: u16, mark: &Mark<'_>) -> Bytes {
         status,
         message: &message,
         param: None,
+        code: None,
         mark: *mark,
     };
     error.render().into()

@@ -4,8 +4,9 @@ use bytes::{Bytes, BytesMut};
 
 use super::Event;
 
-/// The longest event that is held until it is complete, in bytes. Longer ones
-/// flow on unread, so that a stream never costs more memory than this.
+/// The longest event that is held until it is complete, in bytes, where nothing
+/// else was asked for. Longer ones flow on unread, so that a stream never costs
+/// more memory than this.
 pub const MAX_EVENT: usize = 64 * 1024;
 
 const BOM: &[u8] = b"\xef\xbb\xbf";
@@ -13,7 +14,7 @@ const BOM: &[u8] = b"\xef\xbb\xbf";
 /// A piece of a stream. The pieces' raw bytes, in order, are the stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Frame {
-    /// An event of at most [`MAX_EVENT`] bytes.
+    /// An event within the limit.
     Event(Event),
     /// Bytes of a longer one.
     Oversize {
@@ -30,15 +31,34 @@ pub enum Frame {
 ///
 /// An event that lies within one read is a slice of it; one that does not is
 /// copied.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Framer {
+    limit: usize,
     held: BytesMut,
     oversize: bool,
     begun: bool,
     lines: Lines,
 }
 
+impl Default for Framer {
+    fn default() -> Self {
+        Self::with_limit(MAX_EVENT)
+    }
+}
+
 impl Framer {
+    /// Holds events of at most `limit` bytes.
+    #[must_use]
+    pub fn with_limit(limit: usize) -> Self {
+        Self {
+            limit,
+            held: BytesMut::new(),
+            oversize: false,
+            begun: false,
+            lines: Lines::default(),
+        }
+    }
+
     /// Takes the next read and hands over what it completes.
     pub fn push(&mut self, chunk: Bytes, mut sink: impl FnMut(Frame)) {
         let mut rest = chunk;
@@ -58,10 +78,10 @@ impl Framer {
             let complete = self.lines.closing;
             self.complete(Bytes::new(), complete, &mut sink);
         }
-        *self = Self::default();
+        *self = Self::with_limit(self.limit);
     }
 
-    /// Bytes that wait for the end of their event; at most [`MAX_EVENT`].
+    /// Bytes that wait for the end of their event; at most the limit.
     #[must_use]
     pub fn held(&self) -> usize {
         self.held.len()
@@ -69,7 +89,7 @@ impl Framer {
 
     /// `piece` ends an event.
     fn complete(&mut self, piece: Bytes, complete: bool, sink: &mut impl FnMut(Frame)) {
-        if !self.oversize && self.held.len() + piece.len() <= MAX_EVENT {
+        if !self.oversize && self.held.len() + piece.len() <= self.limit {
             let raw = if self.held.is_empty() {
                 piece
             } else {
@@ -94,7 +114,7 @@ impl Framer {
 
     /// `piece` does not end its event.
     fn keep(&mut self, piece: Bytes, sink: &mut impl FnMut(Frame)) {
-        if !self.oversize && self.held.len() + piece.len() <= MAX_EVENT {
+        if !self.oversize && self.held.len() + piece.len() <= self.limit {
             return self.held.extend_from_slice(&piece);
         }
         self.overflow(sink);

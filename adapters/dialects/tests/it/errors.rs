@@ -27,6 +27,7 @@ fn an_error_of_ours_has_openais_shape_and_our_mark() {
         status: 400,
         message: "max_tokens \"x\"",
         param: Some("max_tokens"),
+        code: None,
         mark: MARK,
     };
     assert_eq!(
@@ -55,6 +56,7 @@ fn the_type_of_an_error_follows_its_status() {
             status,
             message: "",
             param: None,
+            code: None,
             mark: MARK,
         };
         let json: Value = serde_json::from_str(&error.render()).unwrap();

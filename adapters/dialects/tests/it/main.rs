@@ -1,11 +1,22 @@
 //! One binary for all tests of this crate.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod anthropic;
+mod canonical;
+mod cuts;
+mod decoded;
+mod encoded;
 mod errors;
+mod gemini;
 mod json;
+mod order;
+mod peers;
+mod recorded;
 mod recordings;
 mod relay;
+mod replay;
 mod request;
 mod rewrite;
 mod sse;
 mod support;
+mod translated;

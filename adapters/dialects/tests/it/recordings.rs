@@ -1,36 +1,18 @@
 //! Every recorded chat exchange, replayed.
 
-use std::fs;
-use std::path::PathBuf;
-
 use bytes::Bytes;
 use lattice_dialects::openai::chat::{Asked, ChatRequest, Rewrite, Usage, Verdict, usage_of};
 use serde_json::Value;
 
+use crate::recorded;
 use crate::support::{cut, relayed};
 
-/// The exchanges with `api` openai.chat, each with its file name; `None` where
-/// the fixtures are absent.
-fn recordings() -> Option<Vec<(String, Value)>> {
-    let root = PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").unwrap()).join("../..");
-    let fixtures =
-        std::env::var_os("LATTICE_FIXTURES").map_or("../shared/fixtures".into(), PathBuf::from);
-    let files = fs::read_dir(root.join(fixtures).join("wire/dev")).ok()?;
-    let paths = files.map(|file| file.unwrap().path());
-    let paths = paths.filter(|path| path.extension().is_some_and(|it| it == "json"));
-    let exchanges = paths.map(|path| {
-        let exchange: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
-        (path.file_name().unwrap().display().to_string(), exchange)
-    });
-    let chats: Vec<_> = exchanges
-        .filter(|(_, it)| it["api"] == "openai.chat")
-        .collect();
+/// The exchanges, each with its file name; `None` where the fixtures are absent.
+fn recordings(test: &str) -> Option<Vec<(String, Value)>> {
+    let chats = recorded::recordings("openai.chat", "", test)?;
     assert!(chats.len() >= 70, "only {} recordings", chats.len());
-    Some(chats)
-}
-
-fn skipped(test: &str) {
-    eprintln!("skipped: {test}: no fixtures (LATTICE_FIXTURES)");
+    let named = chats.into_iter().map(|chat| (chat.file, chat.json));
+    Some(named.collect())
 }
 
 fn reply(exchange: &Value) -> Bytes {
@@ -116,8 +98,8 @@ fn assert_usage(file: &str, usage: Option<Usage>, reported: Option<&Value>) {
 
 #[test]
 fn recorded_requests_are_read_and_rewritten() {
-    let Some(recordings) = recordings() else {
-        return skipped("recorded_requests_are_read_and_rewritten");
+    let Some(recordings) = recordings("recorded_requests_are_read_and_rewritten") else {
+        return;
     };
     for (file, exchange) in &recordings {
         let wire = &exchange["request"]["body"];
@@ -168,8 +150,8 @@ fn recorded_requests_are_read_and_rewritten() {
 
 #[test]
 fn recorded_replies_tell_their_usage() {
-    let Some(recordings) = recordings() else {
-        return skipped("recorded_replies_tell_their_usage");
+    let Some(recordings) = recordings("recorded_replies_tell_their_usage") else {
+        return;
     };
     let replies = recordings
         .iter()
@@ -185,8 +167,9 @@ fn recorded_replies_tell_their_usage() {
 
 #[test]
 fn recorded_streams_pass_byte_for_byte_but_for_the_usage() {
-    let Some(recordings) = recordings() else {
-        return skipped("recorded_streams_pass_byte_for_byte_but_for_the_usage");
+    let Some(recordings) = recordings("recorded_streams_pass_byte_for_byte_but_for_the_usage")
+    else {
+        return;
     };
     let streams = recordings
         .iter()

@@ -207,6 +207,7 @@ const ERROR: ErrorBody<'_> = ErrorBody {
     status: 502,
     message: "The provider broke off. Try again.",
     param: None,
+    code: None,
     mark: Mark {
         gate: "execution",
         code: "provider_error",

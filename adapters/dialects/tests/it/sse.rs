@@ -17,6 +17,23 @@ fn frames(reads: Vec<Bytes>) -> Vec<Frame> {
     frames
 }
 
+#[test]
+fn a_limit_of_its_own_outlives_a_stream() {
+    let mut framer = Framer::with_limit(16);
+    for _ in 0..2 {
+        let mut frames = Vec::new();
+        framer.push(Bytes::from("data: short\n\n"), |frame| frames.push(frame));
+        framer.push(Bytes::from("data: longer than that\n\n"), |frame| {
+            frames.push(frame);
+        });
+        framer.finish(|frame| frames.push(frame));
+        assert!(matches!(
+            frames[..],
+            [Frame::Event(_), Frame::Oversize { last: true, .. }]
+        ));
+    }
+}
+
 /// Frames with the pieces of oversize events joined.
 fn joined(frames: Vec<Frame>) -> Vec<(bool, Vec<u8>)> {
     let mut events = Vec::new();

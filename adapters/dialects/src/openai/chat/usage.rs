@@ -1,26 +1,8 @@
-//! What a reply cost in tokens.
+//! Usage as OpenAI and those that follow it report it.
 
 use serde::Deserialize;
 
-/// Tokens of one reply, all choices together, as the provider counts them.
-///
-/// Every count is at most 2^53, `cached_input` and `cache_write` are each at most
-/// `input`, and `reasoning` is at most `output`. A provider may write and read
-/// the same tokens in one request, so `cached_input + cache_write` may exceed
-/// `input` (recorded from OpenRouter): subtract with saturation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Usage {
-    /// Read by the model, cached ones included.
-    pub input: u64,
-    /// Of `input`, read from the provider's cache.
-    pub cached_input: u64,
-    /// Of `input`, written to the provider's cache.
-    pub cache_write: u64,
-    /// Made by the model, reasoning included.
-    pub output: u64,
-    /// Of `output`, not shown to the caller.
-    pub reasoning: u64,
-}
+use crate::canonical::Usage;
 
 #[derive(Deserialize)]
 struct Wire {
@@ -43,9 +25,6 @@ struct CompletionDetails {
     reasoning_tokens: Option<u64>,
 }
 
-/// The largest integer that every JSON reader keeps exact. No reply is as long.
-const ABSURD: u64 = 1 << 53;
-
 impl Usage {
     /// Reads a `usage` object. A count that is missing, negative, fractional or
     /// beyond 2^53 makes it no usage at all: better to settle in full than by a
@@ -61,7 +40,7 @@ impl Usage {
         let wire: Wire = serde_json::from_str(json).ok()?;
         let prompt = wire.prompt_tokens_details.unwrap_or_default();
         let completion = wire.completion_tokens_details.unwrap_or_default();
-        let sane = |count: u64| (count <= ABSURD).then_some(count);
+        let sane = |count: u64| (count <= Self::ABSURD).then_some(count);
         let part = |count: Option<u64>| sane(count.unwrap_or(0));
 
         let cached_input = part(prompt.cached_tokens)?;
@@ -71,11 +50,12 @@ impl Usage {
         let mut input = sane(wire.prompt_tokens)?;
         let mut output = sane(wire.completion_tokens)?;
 
-        let unclaimed = part(wire.total_tokens)?.saturating_sub(input + output);
+        let total = wire.total_tokens.unwrap_or(0);
+        let unclaimed = total.saturating_sub(input + output);
         if unclaimed == audio {
             input += unclaimed;
         } else {
-            output += unclaimed;
+            output = output.saturating_add(unclaimed);
         }
         for part in [cached_input, cache_write] {
             if part > input {
@@ -93,4 +73,37 @@ impl Usage {
             reasoning,
         })
     }
+}
+
+/// `usage` as a chat reply tells it, with `cost` (a JSON number in USD) as
+/// `lattice_cost_usd` where there is one. [`Usage::read`] reads it back the same.
+#[must_use]
+pub fn render(usage: &Usage, cost: Option<&str>) -> String {
+    let Usage {
+        input,
+        cached_input,
+        cache_write,
+        output,
+        reasoning,
+    } = usage;
+    let total = input + output;
+    let cost = cost
+        .filter(|cost| cost.parse::<serde_json::Number>().is_ok())
+        .map(|cost| format!(r#","lattice_cost_usd":{cost}"#))
+        .unwrap_or_default();
+    format!(
+        concat!(
+            r#"{{"prompt_tokens":{input},"completion_tokens":{output},"total_tokens":{total},"#,
+            r#""prompt_tokens_details":{{"cached_tokens":{cached_input},"#,
+            r#""cache_write_tokens":{cache_write}}},"#,
+            r#""completion_tokens_details":{{"reasoning_tokens":{reasoning}}}{cost}}}"#,
+        ),
+        input = input,
+        output = output,
+        total = total,
+        cached_input = cached_input,
+        cache_write = cache_write,
+        reasoning = reasoning,
+        cost = cost,
+    )
 }

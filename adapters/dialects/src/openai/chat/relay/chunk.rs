@@ -51,12 +51,12 @@ impl Choice<'_> {
     }
 }
 
-pub(super) fn is_done(data: &[u8]) -> bool {
+pub(in crate::openai::chat) fn is_done(data: &[u8]) -> bool {
     data.trim_ascii() == b"[DONE]"
 }
 
 /// Whether an event that lacks its blank line lacks nothing else.
-pub(super) fn is_whole(event: &Event) -> bool {
+pub(in crate::openai::chat) fn is_whole(event: &Event) -> bool {
     event.data().is_none_or(|data| {
         is_done(&data) || serde_json::from_slice::<&RawValue>(data.trim_ascii()).is_ok()
     })

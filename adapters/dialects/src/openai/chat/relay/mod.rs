@@ -3,16 +3,17 @@
 //! Bytes pass as they came. Two things may change, both in usage events: one that
 //! the caller did not ask for is taken out, one that it did ask for gets the cost.
 
-mod chunk;
+pub(super) mod chunk;
 mod watch;
 
 use bytes::Bytes;
 
 use super::Usage;
+pub use crate::canonical::ProviderError;
 use crate::openai::ErrorBody;
 use crate::sse::{Event, Frame, Framer};
+pub use watch::Progress;
 use watch::{Fate, Watch};
-pub use watch::{Progress, ProviderError};
 
 /// Whether the caller asked for usage (`stream_options.include_usage`). The
 /// upstream always is asked.

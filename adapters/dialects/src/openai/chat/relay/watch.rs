@@ -6,6 +6,7 @@ use serde_json::value::RawValue;
 
 use super::chunk::{Choice, Chunk, is_done, matters};
 use super::{Asked, Price};
+use crate::canonical::ProviderError;
 use crate::json;
 use crate::openai::chat::Usage;
 use crate::splice::Edits;
@@ -36,16 +37,6 @@ impl Progress {
     pub fn finished_choices(&self) -> u32 {
         self.finished.count_ones()
     }
-}
-
-/// What a provider said in an error event, as far as it can be told; for the
-/// record, not for the caller, who has had the event itself.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ProviderError {
-    /// At most 512 characters.
-    pub message: Option<String>,
-    /// A word or a number, at most 64 characters.
-    pub code: Option<String>,
 }
 
 /// What becomes of an event.
@@ -161,7 +152,7 @@ fn with_cost(usage: &str, cost: &str, data: &[u8], event: &Event) -> Option<Byte
 
 impl ProviderError {
     /// Errors are objects, or plain strings (xAI); codes are words or numbers.
-    fn read(error: &RawValue) -> Self {
+    pub(in crate::openai::chat) fn read(error: &RawValue) -> Self {
         #[derive(Deserialize)]
         struct Wire<'a> {
             #[serde(borrow)]

@@ -1,0 +1,29 @@
+//! The model's place in the URL.
+
+use std::fmt::Write;
+
+/// The path below the API's version that generates with `model`, which may begin
+/// with `models/`. A stream is asked for as server-sent events.
+#[must_use]
+pub fn path(model: &str, stream: bool) -> String {
+    let mut path = String::from("models/");
+    for byte in name(model).bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            path.push(char::from(byte));
+        } else {
+            // Writing to a string cannot fail.
+            let _ = write!(path, "%{byte:02X}");
+        }
+    }
+    path.push_str(if stream {
+        ":streamGenerateContent?alt=sse"
+    } else {
+        ":generateContent"
+    });
+    path
+}
+
+/// `model` without `models/`.
+pub(super) fn name(model: &str) -> &str {
+    model.strip_prefix("models/").unwrap_or(model)
+}

@@ -1,0 +1,3 @@
+//! What Google's Gemini API says.
+
+pub mod generate;

@@ -1,0 +1,183 @@
+//! Mistakes that other gateways have made on the way to a chat client, each a
+//! test of what must happen instead.
+
+use bytes::Bytes;
+use lattice_dialects::canonical::Target;
+use lattice_dialects::gemini;
+use lattice_dialects::openai::chat::{ChatRequest, Decoder};
+use serde_json::{Value, json};
+
+use crate::translated::{
+    BARE_CALL, CALL, SEALED, TEXT, THOUGHT, chunks, claude, claudes, google, stream, whole,
+};
+
+/// The member of every delta that has one, in order.
+fn deltas(chunks: &[Value], member: &str) -> Vec<Value> {
+    let deltas = chunks
+        .iter()
+        .map(|chunk| &chunk["choices"][0]["delta"][member]);
+    deltas.filter(|it| !it.is_null()).cloned().collect()
+}
+
+fn finish(chunks: &[Value]) -> &str {
+    let mut reasons = chunks
+        .iter()
+        .map(|chunk| &chunk["choices"][0]["finish_reason"]);
+    reasons.find_map(Value::as_str).unwrap()
+}
+
+/// The index of each call's first piece.
+fn indexes(chunks: &[Value]) -> Vec<Value> {
+    let calls = deltas(chunks, "tool_calls").into_iter();
+    let firsts = calls.filter(|calls| calls[0]["id"].is_string());
+    firsts.map(|calls| calls[0]["index"].clone()).collect()
+}
+
+const TWO_CALLS: &str = r#"{"candidates":[{"content":{"parts":[{"functionCall":{"name":"f","args":{"a":1}},"thoughtSignature":"sig"},{"functionCall":{"name":"g","args":{}}}]},"finishReason":"STOP"}]}"#;
+
+#[test]
+fn the_index_of_a_call_counts_calls_and_not_blocks() {
+    let body = claudes(&[THOUGHT, TEXT, CALL, TEXT, BARE_CALL], "tool_use");
+    assert_eq!(indexes(&chunks(claude(), &body)), [0, 1]);
+}
+
+#[test]
+fn parallel_calls_of_gemini_have_indexes_of_their_own() {
+    assert_eq!(indexes(&chunks(google(), &stream(&[TWO_CALLS]))), [0, 1]);
+}
+
+#[test]
+fn a_whole_reply_of_gemini_says_why_it_finished() {
+    let one = r#"{"candidates":[{"content":{"parts":[{"text":"a"}]},"finishReason":"STOP"}]}"#;
+    assert_eq!(whole(google(), one)["choices"][0]["finish_reason"], "stop");
+    assert_eq!(
+        whole(google(), TWO_CALLS)["choices"][0]["finish_reason"],
+        "tool_calls"
+    );
+}
+
+#[test]
+fn the_chunk_that_begins_a_call_keeps_its_arguments() {
+    let body = stream(&[
+        r#"{"id":"r","choices":[{"index":0,"delta":{"content":"a"}}]}"#,
+        r#"{"id":"r","choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"id":"c","function":{"name":"f","arguments":"{\"a\":"}}]}}]}"#,
+        r#"{"id":"r","choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"function":{"arguments":"1}"}}]},"finish_reason":"tool_calls"}]}"#,
+        "[DONE]",
+    ]);
+    let chunks = chunks(Box::new(Decoder::new("s", 1)), &body);
+    let calls = deltas(&chunks, "tool_calls");
+    let pieces = calls
+        .iter()
+        .filter_map(|it| it[0]["function"]["arguments"].as_str());
+    assert_eq!(pieces.collect::<String>(), r#"{"a":1}"#);
+}
+
+#[test]
+fn a_call_begins_before_its_arguments() {
+    let body = claudes(&[TEXT, CALL], "tool_use");
+    let calls = deltas(&chunks(claude(), &body), "tool_calls");
+    assert_eq!(
+        calls[0][0]["function"],
+        json!({"name": "f", "arguments": ""})
+    );
+    assert_eq!(calls[1][0]["function"], json!({"arguments": "{\"a\":"}));
+}
+
+#[test]
+fn a_thought_that_is_only_a_signature_is_kept() {
+    let body = claudes(&[SEALED, TEXT], "end_turn");
+    assert_eq!(
+        deltas(&chunks(claude(), &body), "reasoning_details"),
+        [
+            json!([{"type": "reasoning.text", "signature": "s2", "format": "anthropic-claude-v1", "index": 0}])
+        ]
+    );
+}
+
+#[test]
+fn geminis_signature_goes_to_the_client_and_back() {
+    let chunks = chunks(google(), &stream(&[TWO_CALLS]));
+    let streamed = deltas(&chunks, "tool_calls");
+    let mut signed = streamed
+        .iter()
+        .filter(|it| it[0]["extra_content"].is_object());
+    assert_eq!(
+        signed.next().unwrap()[0]["extra_content"]["google"]["thought_signature"],
+        "sig"
+    );
+    assert!(signed.next().is_none(), "the second call has none");
+
+    let message = whole(google(), TWO_CALLS)["choices"][0]["message"].clone();
+    let results = message["tool_calls"].as_array().unwrap().iter();
+    let results =
+        results.map(|it| json!({"role": "tool", "tool_call_id": it["id"], "content": "x"}));
+    let mut messages = vec![json!({"role": "user", "content": "u"}), message.clone()];
+    messages.extend(results);
+    let body = json!({"model": "m", "messages": messages}).to_string();
+    let request = ChatRequest::parse(Bytes::from(body)).unwrap();
+    let request = request.canonical().unwrap();
+    let target = Target {
+        model: "gemini-3-pro-preview",
+        output_cap: None,
+    };
+    let sent = gemini::generate::encode(&request, &target).unwrap();
+    let sent: Value = serde_json::from_slice(&sent.body).unwrap();
+    let parts = &sent["contents"][1]["parts"];
+    assert_eq!(parts[0]["thoughtSignature"], "sig");
+    assert_eq!(parts[1].get("thoughtSignature"), None);
+}
+
+#[test]
+fn writing_to_the_cache_is_counted_once() {
+    let body = claudes(&[TEXT], "end_turn");
+    let chunks = chunks(claude(), &body);
+    let usage = &chunks.last().unwrap()["usage"];
+    assert_eq!(usage["prompt_tokens"], 60);
+    assert_eq!(usage["total_tokens"], 67);
+    assert_eq!(
+        usage["prompt_tokens_details"],
+        json!({"cached_tokens": 20, "cache_write_tokens": 30})
+    );
+}
+
+#[test]
+fn gemini_that_stops_with_calls_has_called_tools() {
+    assert_eq!(
+        finish(&chunks(google(), &stream(&[TWO_CALLS]))),
+        "tool_calls"
+    );
+}
+
+#[test]
+fn reasons_that_nobody_knows_are_no_stop() {
+    let body = claudes(&[TEXT], "brand_new_reason");
+    assert_eq!(finish(&chunks(claude(), &body)), "error");
+    let body = stream(&[
+        r#"{"candidates":[{"content":{"parts":[{"text":"a"}]},"finishReason":"BRAND_NEW"}]}"#,
+    ]);
+    let told = chunks(google(), &body);
+    assert_eq!(finish(&told), "error");
+    let last = &told.last().unwrap()["choices"][0];
+    assert_eq!(last["native_finish_reason"], "BRAND_NEW");
+}
+
+#[test]
+fn a_call_without_arguments_is_not_lost_where_the_finish_tells_of_it() {
+    let body = claudes(&[BARE_CALL], "tool_use");
+    let chunks = chunks(claude(), &body);
+    assert_eq!(finish(&chunks), "tool_calls");
+    let calls = deltas(&chunks, "tool_calls");
+    assert_eq!(calls[0][0]["id"], "toolu_2");
+    assert_eq!(calls[1][0]["function"]["arguments"], "{}");
+}
+
+#[test]
+fn geminis_last_event_may_have_a_reason_and_no_parts() {
+    let body = stream(&[
+        r#"{"candidates":[{"content":{"parts":[{"text":"a"}]}}]}"#,
+        r#"{"candidates":[{"content":{"role":"model"},"finishReason":"STOP"}],"usageMetadata":{"promptTokenCount":1,"candidatesTokenCount":1,"totalTokenCount":2}}"#,
+    ]);
+    let chunks = chunks(google(), &body);
+    assert_eq!(finish(&chunks), "stop");
+    assert_eq!(deltas(&chunks, "content"), ["", "a"]);
+}

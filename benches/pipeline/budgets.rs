@@ -1,0 +1,95 @@
+//! Gate 3: what the request can cost at the most, held under a hard budget of its
+//! key and one of its team. As in the binary, but for one target.
+
+use lattice_kernel::gates::{Constraints, Granted, Terms};
+use lattice_kernel::principal::Named;
+use lattice_kernel::{Ask, Draft, NanoUsd, Plan, Principal, Refusal, Usage};
+use lattice_limits::{
+    Budget, Family, Hold, Ledger, Mode, PromptSize, Scope, ScopeKind, Window, input_bound,
+};
+use time::OffsetDateTime;
+
+use crate::request::Body;
+
+/// Budgets that no run of the bench exhausts.
+pub struct Budgets(Ledger);
+
+impl Budgets {
+    pub fn new() -> Self {
+        let ledger = Ledger::default();
+        let who = lattice_benches::principal();
+        ledger.set_budgets(scopes(&who).into_iter().map(|scope| Budget {
+            kind: scope.kind,
+            name: scope.name,
+            window: Window::Month,
+            limit: NanoUsd::MAX,
+            mode: Mode::Hard,
+        }));
+        Self(ledger)
+    }
+}
+
+impl Constraints for Budgets {
+    type Body = Body;
+    type Lease = Hold;
+
+    async fn constrain(
+        &self,
+        at: OffsetDateTime,
+        who: &Principal,
+        _: &Ask,
+        plan: &Plan,
+        body: Body,
+    ) -> Result<Granted<Body, Hold>, Refusal> {
+        let scopes = scopes(who);
+        if self.0.applies(&scopes) != Some(Mode::Hard) {
+            return Err(Draft::internal("the budgets do not apply"));
+        }
+        let Some(target) = plan.targets().first() else {
+            return Err(Draft::internal("the plan is empty"));
+        };
+        let bound = bound(&body, Family::of(&target.model));
+        let cap = body.output_cap().unwrap_or(target.max_output_tokens);
+        let most = Usage {
+            input: bound,
+            output: cap.saturating_mul(body.n.into()),
+            ..Usage::default()
+        };
+        let reserved = target.price.as_ref().and_then(|price| price.cost(&most));
+        let amount = reserved.ok_or_else(|| Draft::internal("the target has no price"))?;
+        let (lease, _) = self
+            .0
+            .reserve(at, &scopes, amount)
+            .map_err(|exhausted| Draft::internal(format!("{exhausted:?}")))?;
+        let terms = Terms {
+            input_tokens_bound: Some(bound),
+            output_cap: Some(cap),
+            reserved,
+            noted: Vec::new(),
+        };
+        Ok(Granted { body, lease, terms })
+    }
+}
+
+fn scopes(who: &Principal) -> Vec<Scope> {
+    let scope = |kind, named: &Named| Scope {
+        kind,
+        id: named.id,
+        name: named.name.clone(),
+    };
+    let team = who.team.as_ref().map(|team| scope(ScopeKind::Team, team));
+    let key = scope(ScopeKind::Key, &who.key);
+    team.into_iter().chain([key]).collect()
+}
+
+fn bound(body: &Body, family: Family) -> u64 {
+    let prompt = &body.prompt;
+    let size = PromptSize {
+        messages: body.messages as u64,
+        tools: body.has_tools,
+        schema: body.has_schema,
+        body_bytes: body.body().len() as u64,
+        ..PromptSize::default()
+    };
+    input_bound(family, prompt.texts().chain(prompt.schemas()), size)
+}

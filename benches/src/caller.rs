@@ -1,0 +1,63 @@
+//! Who asks, and where it goes.
+
+use lattice_kernel::principal::Named;
+use lattice_kernel::{Action, Ask, Dialect, NanoUsd, Price, Principal, Target, Usage};
+use std::sync::Arc;
+use uuid::Uuid;
+
+use crate::chat::MODEL;
+
+/// A key of a team, limited to some models of which [`MODEL`] is the last.
+#[must_use]
+pub fn principal() -> Principal {
+    let named = |id, name: &str| Named {
+        id: Uuid::from_u128(id),
+        name: name.into(),
+    };
+    Principal {
+        key: named(1, "laptop"),
+        team: Some(named(2, "research")),
+        models: Some(vec!["openai/*".into(), "small".into(), MODEL.into()]),
+        team_models: None,
+    }
+}
+
+/// A streamed question without tools.
+#[must_use]
+pub fn ask() -> Ask {
+    Ask {
+        action: Action::Infer,
+        model: MODEL.into(),
+        dialect: Dialect::OpenAi,
+        stream: true,
+        tools: Vec::new(),
+        source: Some([10, 0, 0, 1].into()),
+    }
+}
+
+/// A model with a price, whose tokens can be counted.
+#[must_use]
+pub fn target() -> Target {
+    Target {
+        provider: "openai".into(),
+        model: "gpt-5".into(),
+        classification: None,
+        price: Some(Arc::new(PerToken)),
+        max_output_tokens: 4096,
+    }
+}
+
+/// 2 nano-USD for each token in, 8 for each token out.
+#[derive(Debug)]
+struct PerToken;
+
+impl Price for PerToken {
+    fn cost(&self, usage: &Usage) -> Option<NanoUsd> {
+        let input = usage.input.checked_mul(2)?;
+        NanoUsd::new(usage.output.checked_mul(8)?.checked_add(input)?)
+    }
+
+    fn source(&self) -> &str {
+        "bench"
+    }
+}

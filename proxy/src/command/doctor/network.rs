@@ -1,0 +1,210 @@
+//! The addresses that we listen on, and the providers that we call.
+
+use std::io::ErrorKind;
+use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs as _};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use lattice_providers::Provider;
+use serde_json::Value;
+
+use super::check::Check;
+use super::known::Known;
+
+/// How long a name may take to resolve and a connection to be accepted, together.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Looks at the listeners and at every provider elsewhere.
+pub fn look(known: &Known) -> Vec<Check> {
+    let mut checks = match known.listeners {
+        Ok((clients, admin)) => listeners(clients, admin),
+        Err(_) => Vec::new(),
+    };
+    checks.extend(providers(known.remotes().cloned().collect()));
+    checks
+}
+
+fn listeners(clients: SocketAddr, admin: SocketAddr) -> Vec<Check> {
+    let (listen, admin_listen) = ("server.listen", "server.admin_listen");
+    let clients_free = TcpListener::bind(clients);
+    let first = match &clients_free {
+        Ok(_) => free(listen, clients),
+        // The admin listener tells who it is and leaves no trace in the audit.
+        Err(error) => taken(listen, clients, error, ask(admin)),
+    };
+    let second = if clients == admin && admin.port() != 0 {
+        Check::fail(
+            admin_listen,
+            format!("{admin} is the address of server.listen too"),
+            format!("set it to another, for instance {}", next(admin)),
+        )
+    } else {
+        match TcpListener::bind(admin) {
+            Ok(_) => free(admin_listen, admin),
+            Err(error) => taken(admin_listen, admin, &error, ask(admin)),
+        }
+    };
+    vec![first, second]
+}
+
+fn free(name: &str, address: SocketAddr) -> Check {
+    Check::ok(
+        name,
+        match address.port() {
+            0 => format!("{address}: any free port"),
+            _ => format!("{address} is free"),
+        },
+    )
+}
+
+fn taken(name: &str, address: SocketAddr, error: &std::io::Error, answer: Answer) -> Check {
+    match (error.kind(), answer) {
+        (ErrorKind::AddrInUse, Answer::Ready) => {
+            Check::ok(name, format!("{address} is served by a running Lattice"))
+        }
+        (ErrorKind::AddrInUse, Answer::Unready(why)) => Check::warn(
+            name,
+            format!("{address} is served by a running Lattice that is not ready"),
+            why,
+        ),
+        (ErrorKind::AddrInUse, Answer::Stranger) => Check::fail(
+            name,
+            format!("{address} is in use by another program"),
+            format!(
+                "set {name} to another, for instance {}, or stop that program; {}",
+                next(address),
+                who_listens(address.port())
+            ),
+        ),
+        (ErrorKind::PermissionDenied, _) => Check::fail(
+            name,
+            format!("{address}: {error}"),
+            "ports below 1024 are root's; choose a higher one",
+        ),
+        _ => Check::fail(
+            name,
+            format!("{address}: {error}"),
+            "choose an address of this machine, for instance 127.0.0.1:8080",
+        ),
+    }
+}
+
+fn who_listens(port: u16) -> String {
+    if cfg!(target_os = "linux") {
+        format!("`ss -ltnp 'sport = :{port}'` shows which")
+    } else {
+        format!("`lsof -nP -iTCP:{port} -sTCP:LISTEN` shows which")
+    }
+}
+
+/// A neighbour that is likely to be free.
+fn next(mut address: SocketAddr) -> SocketAddr {
+    address.set_port(address.port().checked_add(10).unwrap_or(8080));
+    address
+}
+
+/// Who answers at an admin address.
+enum Answer {
+    /// A Lattice that serves.
+    Ready,
+    /// A Lattice that says what it lacks.
+    Unready(String),
+    /// Somebody else, or nobody.
+    Stranger,
+}
+
+/// `/readyz` and not `/healthz`, which many programs have: the parts that it names are
+/// Lattice's own.
+fn ask(admin: SocketAddr) -> Answer {
+    let agent: ureq::Agent = ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .proxy(None)
+        .timeout_global(Some(PATIENCE * 2))
+        .build()
+        .into();
+    let answer = agent
+        .get(format!("http://{admin}/readyz"))
+        .call()
+        .and_then(|mut response| {
+            let body = response.body_mut().with_config().limit(64 << 10);
+            body.read_to_vec()
+        });
+    let ready: Value = answer
+        .ok()
+        .and_then(|body| serde_json::from_slice(&body).ok())
+        .unwrap_or_default();
+    let Some(parts) = ready["parts"].as_object() else {
+        return Answer::Stranger;
+    };
+    if !parts.contains_key("journal") {
+        return Answer::Stranger;
+    }
+    if ready["ready"] == true {
+        return Answer::Ready;
+    }
+    let lacks: Vec<String> = parts
+        .iter()
+        .filter(|(_, part)| part["ok"] == false)
+        .map(|(name, part)| format!("{name}: {}", part["state"].as_str().unwrap_or_default()))
+        .collect();
+    Answer::Unready(format!("{} (curl http://{admin}/readyz)", lacks.join("; ")))
+}
+
+/// All at once, each with a thread of its own: a name that does not resolve holds up no
+/// other, nor the end of this program.
+fn providers(providers: Vec<Provider>) -> Vec<Check> {
+    let asked: Vec<_> = providers
+        .into_iter()
+        .map(|provider| {
+            let (tell, told) = mpsc::channel();
+            let (host, port) = (provider.host.clone(), provider.port);
+            thread::spawn(move || tell.send(connect(&host, port)));
+            (provider, told)
+        })
+        .collect();
+    let judged = asked.into_iter().map(|(provider, told)| {
+        let reached = told
+            .recv_timeout(PATIENCE + Duration::from_millis(200))
+            .unwrap_or_else(|_| Err(format!("no answer within {} s", PATIENCE.as_secs())));
+        judge(&provider, reached)
+    });
+    judged.collect()
+}
+
+/// Opens a connection and closes it; nothing is sent.
+fn connect(host: &str, port: u16) -> Result<(), String> {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    let addresses = (bare, port)
+        .to_socket_addrs()
+        .map_err(|_| format!("{host} does not resolve"))?;
+    let mut refusal = format!("{host} does not resolve");
+    for address in addresses {
+        match TcpStream::connect_timeout(&address, PATIENCE) {
+            Ok(_) => return Ok(()),
+            Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
+                refusal = format!("{address} refuses connections");
+            }
+            Err(error) => refusal = format!("{address}: {error}"),
+        }
+    }
+    Err(refusal)
+}
+
+fn judge(provider: &Provider, reached: Result<(), String>) -> Check {
+    let name = format!("provider {}", provider.name);
+    match reached {
+        Ok(()) => Check::ok(
+            name,
+            format!("{}:{} accepts connections", provider.host, provider.port),
+        ),
+        Err(why) => Check::warn(
+            name,
+            why,
+            format!(
+                "start it, correct providers.{}.base_url, or open the network's way to {}:{}",
+                provider.name, provider.host, provider.port
+            ),
+        ),
+    }
+}
