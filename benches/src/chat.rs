@@ -111,7 +111,7 @@ fn tool_name(index: usize) -> String {
 }
 
 /// About so many bytes of words.
-pub(crate) fn text(bytes: usize) -> String {
+fn text(bytes: usize) -> String {
     let mut text = String::with_capacity(bytes + 16);
     for word in WORDS.iter().cycle() {
         if text.len() >= bytes {

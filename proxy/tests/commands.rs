@@ -67,8 +67,8 @@ const BROKEN: &[(&str, &str)] = &[
         "providers:\n  x: { kind: opnai }",
     ),
     (
-        "a kind that is not served yet",
-        "providers:\n  x: { kind: anthropic }",
+        "a folder of models at a provider elsewhere",
+        "providers:\n  x: { kind: anthropic, model_dir: ./models }",
     ),
     (
         "an unknown provider",
@@ -161,8 +161,8 @@ fn a_broken_configuration_is_refused_with_the_place_and_the_mend() {
       lattice: lattice.yaml:1:1: unknown key `modells`; did you mean `models`? (known: server, data_dir, database, providers, models, policy, budgets, audit, security)
     a kind that nobody knows
       lattice: lattice.yaml:2:14: `opnai` is not known here; did you mean `openai`? (known: openai, openai_compatible, mlx, anthropic, gemini, llama_cpp)
-    a kind that is not served yet
-      lattice: providers.x.kind: this version does not serve that kind yet; openai, openai_compatible and mlx are served
+    a folder of models at a provider elsewhere
+      lattice: providers.x.model_dir: has no meaning for kind `anthropic`; remove it
     an unknown provider
       lattice: models.a: provider "locl" is not declared; under `providers` are: local
     a model without a target
@@ -225,7 +225,7 @@ fn a_first_configuration_is_sound_and_is_not_overwritten() {
     lattice.yaml written; `lattice config check` reads it, `lattice server` runs it
     lattice.yaml: sound
       providers  local
-      model      assistant -> local/default (config)
+      model      assistant -> local/smollm2-135m-instruct (config)
       policy     shipped ([revision])
       budgets    0
     lattice: lattice.yaml is there already and is left alone; name another with --output
@@ -233,7 +233,7 @@ fn a_first_configuration_is_sound_and_is_not_overwritten() {
     other.yaml written; `lattice config check` reads it, `lattice server` runs it
     other.yaml: sound
       providers  local
-      model      assistant -> local/default (config)
+      model      assistant -> local/smollm2-135m-instruct (config)
       policy     shipped ([revision])
       budgets    0
     lattice: cannot read nowhere.yaml: No such file or directory (os error 2)
@@ -246,7 +246,8 @@ fn the_schema_covers_every_section_and_nothing_else() {
     let folder = tempfile::tempdir().unwrap();
     let output = lattice(folder.path(), &["config", "schema"]);
     let schema: Value = serde_json::from_slice(&output.stdout).unwrap();
-    let sections: Vec<&String> = schema["properties"].as_object().unwrap().keys().collect();
+    let mut sections: Vec<&String> = schema["properties"].as_object().unwrap().keys().collect();
+    sections.sort();
     assert_eq!(
         sections,
         [
@@ -310,13 +311,16 @@ fn help_has_an_example_for_every_command() {
     Usage: lattice [OPTIONS] <COMMAND>
 
     Commands:
-      server  Run the gateway
-      key     Make, list and revoke keys
-      team    Make, list and delete teams
-      config  Write, check and describe configuration
-      audit   Verify and export the audit chain
-      budget  Show budgets and what was spent
-      help    Print this message or the help of the given subcommand(s)
+      server      Run the gateway
+      quickstart  From nothing to a governed answer of a model on this machine
+      key         Make, list and revoke keys
+      team        Make, list and delete teams
+      config      Write, check and describe configuration
+      model       List models and fetch known ones
+      audit       Verify and export the audit chain
+      budget      Show budgets and what was spent
+      doctor      Find what is wrong with this machine, configuration or database, and the mend
+      help        Print this message or the help of the given subcommand(s)
 
     Options:
           --config <FILE>  Configuration file [default: ./lattice.yaml where there is one] [env: LATTICE_CONFIG=]

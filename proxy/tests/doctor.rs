@@ -93,7 +93,9 @@ fn a_machine_that_is_well_has_nothing_to_mend() {
     let mock = upstream.mock.addr().to_string();
     let postgres = gateway.postgres_home();
     let look = |gateway: &Gateway| {
-        let environment = [("PATH", tools), ("LIBCLANG_PATH", tools)];
+        // Ours for `id`, which tells who PostgreSQL runs as.
+        let path = format!("{tools}:{}", std::env::var("PATH").unwrap());
+        let environment = [("PATH", &*path), ("LIBCLANG_PATH", tools)];
         let output = lattice(gateway.path(), &["doctor"], &environment);
         let home = gateway.postgres_home();
         screen(
@@ -114,27 +116,98 @@ fn a_machine_that_is_well_has_nothing_to_mend() {
         !gateway.path().join("data").exists(),
         "looking makes nothing"
     );
-    assert_snapshot!(version_aside(&before), @"");
+    assert_snapshot!(version_aside(&before), @"
+    machine
+      ok    processor  […]
+      […]   disk
+      ok    open files           up to 4096
+      ok    clock  […]
+
+    programs
+      ok    PostgreSQL […]
+      ok    cmake                [tools]/cmake
+      ok    C++ compiler         [tools]/c++
+      ok    libclang             [tools]/libclang.so
+
+    configuration
+      ok    file                 lattice.yaml: sound
+      ok    provider mock        openai_compatible at [mock], without a key
+      ok    models               mock
+      ok    policy               the shipped set […]
+
+    network
+      ok    server.listen        127.0.0.1:[clients] is free
+      ok    server.admin_listen  127.0.0.1:[admin] is free
+      ok    provider mock        [mock] accepts connections
+
+    state
+      ok    data_dir             [folder]/data is made at the first start
+      ok    pepper               is made at the first start
+      ok    journal              is made at the first start
+      ok    database             is made at the first start
+
+    nothing stands in the way
+    exit code 0
+    ");
     gateway.launch();
-    assert_snapshot!(version_aside(&look(&gateway)), @"");
+    assert_snapshot!(version_aside(&look(&gateway)), @"
+    machine
+      ok    processor  […]
+      […]   disk
+      ok    open files           up to 4096
+      ok    clock  […]
+
+    programs
+      ok    PostgreSQL […]
+      ok    cmake                [tools]/cmake
+      ok    C++ compiler         [tools]/c++
+      ok    libclang             [tools]/libclang.so
+
+    configuration
+      ok    file                 lattice.yaml: sound
+      ok    provider mock        openai_compatible at [mock], without a key
+      ok    models               mock
+      ok    policy               the shipped set […]
+
+    network
+      ok    server.listen        127.0.0.1:[clients] is served by a running Lattice
+      ok    server.admin_listen  127.0.0.1:[admin] is served by a running Lattice
+      ok    provider mock        [mock] accepts connections
+
+    state
+      ok    data_dir             [folder]/data, closed to others
+      ok    pepper               [folder]/data/pepper
+      ok    journal              [folder]/data/journal […]
+      ok    database             the managed one answers; its schema is up to date
+
+    nothing stands in the way
+    exit code 0
+    ");
     gateway.stop();
     let after = look(&gateway);
     assert!(after.contains("lattice starts it when needed"), "{after}");
     assert!(after.ends_with("exit code 0\n"), "{after}");
 }
 
-/// PostgreSQL's version and place, and what a journal has come to.
+/// Without PostgreSQL's version and place, the policy's revision and the journal's size.
 fn version_aside(screen: &str) -> String {
-    let lines = screen
-        .lines()
-        .map(|line| match line.split_once("PostgreSQL ") {
-            Some((before, found)) if found.contains(" in /") => format!("{before}PostgreSQL  […]"),
-            _ if line.contains("  journal ") => match line.rsplit_once(", ") {
-                Some((before, _)) => format!("{before}, [size]"),
-                None => line.to_owned(),
-            },
-            _ => line.to_owned(),
-        });
+    let lines = screen.lines().map(|line| {
+        let is = |name| {
+            line.get(8..)
+                .is_some_and(|rest: &str| rest.starts_with(name))
+        };
+        let end = if is("PostgreSQL ") {
+            line.find(" in /").map(|_| "  ok    PostgreSQL".len())
+        } else if is("policy ") || is("journal ") {
+            line.rfind(", ")
+        } else {
+            None
+        };
+        match end {
+            Some(end) => format!("{} […]", &line[..end]),
+            None => line.to_owned(),
+        }
+    });
     lines.collect::<Vec<_>>().join("\n")
 }
 
@@ -143,7 +216,8 @@ fn every_fault_of_a_broken_machine_is_named_with_its_mend() {
     let folder = tempfile::tempdir().unwrap();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap();
-    let beyond = format!("127.0.0.1:{}", address.port() + 10);
+    let beyond = address.port().checked_add(10).unwrap_or(8080);
+    let beyond = format!("127.0.0.1:{beyond}");
     let closed = format!("127.0.0.1:{}", free_port());
     let config = format!(
         "server: {{ listen: '{address}', admin_listen: 127.0.0.1:0 }}\n\
@@ -174,7 +248,60 @@ fn every_fault_of_a_broken_machine_is_named_with_its_mend() {
         (&format!(":{}'", address.port()), ":[port]'"),
         (&closed, "[closed]"),
     ];
-    assert_snapshot!(screen(&output, &replace), @"");
+    assert_snapshot!(screen(&output, &replace), @r#"
+    machine
+      ok    processor  […]
+      […]   disk
+      ok    open files                up to 4096
+      ok    clock  […]
+
+    programs
+      FAIL  PostgreSQL                not installed (looked in ./no-postgres)
+            run `apt-get install postgresql` (or your system's package of that name), or set database.url
+      warn  cmake                     not found; only a build from source takes it
+            apt-get install cmake
+      warn  C++ compiler              not found; only a build from source takes it
+            apt-get install g++
+      warn  libclang                  not found; only a build from source takes it
+            apt-get install libclang-dev
+
+    configuration
+      FAIL  file                      lattice.yaml: the server refuses it
+            mend what follows, then: lattice config check
+      warn  provider keyless          anthropic at [closed], without a key
+            add `api_key: { env: ANTHROPIC_API_KEY }` to it, and export ANTHROPIC_API_KEY
+      ok    provider local            runs models in this process
+      FAIL  providers.openai.api_key  environment variable NO_SUCH_KEY is not set
+            export it, or point at a file with { file: PATH }
+      FAIL  models.lost               provider "lokal" is not declared
+            under `providers` are: keyless, local, openai
+      ok    models                    assistant, small
+      FAIL  budgets.team.research     limit_usd is a number of USD, 0 or more
+            correct it in the configuration
+      FAIL  policy                    policy.dir: ./no-rules: No such file or directory (os error 2)
+            correct policy.dir or its rules; without it the set that ships with Lattice applies
+
+    network
+      FAIL  server.listen             [taken] is in use by another program
+            set server.listen to another, for instance [beyond], or stop that program; `ss -ltnp 'sport = :[port]'` shows which
+      ok    server.admin_listen       127.0.0.1:0: any free port
+      warn  provider keyless          [closed] refuses connections
+            start it, correct providers.keyless.base_url, or open the network's way to [closed]
+
+    state
+      ok    data_dir                  [folder]/data is made at the first start
+      ok    pepper                    is made at the first start
+      ok    journal                   is made at the first start
+      warn  database                  was not looked at
+            mend PostgreSQL first, under programs
+
+    local models
+      FAIL  local/smollm2-135m-instruct  ./no-models is not there
+            lattice model pull smollm2-135m-instruct --dir './no-models'
+
+    8 things to mend, 6 warnings
+    exit code 1
+    "#);
     assert!(
         !folder.path().join("data").exists(),
         "looking makes nothing"
@@ -203,12 +330,19 @@ fn a_file_that_cannot_be_read_is_one_finding_among_the_others() {
         let output = lattice(folder.path(), arguments, &[]);
         assert_eq!(output.status.code(), Some(1));
         let said = String::from_utf8(output.stdout).unwrap();
-        assert!(said.contains("\nstate\n"), "{said}");
+        assert!(said.starts_with("machine\n"), "{said}");
+        assert!(!said.contains("\nnetwork\n"), "not known: {said}");
         let section = said.split("configuration\n").nth(1).unwrap();
         section.split("\n\n").next().unwrap().to_owned()
     };
-    assert_snapshot!(configuration(&["doctor"]), @"");
-    assert_snapshot!(configuration(&["doctor", "--config", "nowhere.yaml"]), @"");
+    assert_snapshot!(configuration(&["doctor"]), @"
+    FAIL  file          lattice.yaml:2:3: unknown key `lisen`
+          did you mean `listen`? (known: listen, admin_listen, max_body_mib, drain_seconds, insecure); network, state and models are looked at once it can be read
+    ");
+    assert_snapshot!(configuration(&["doctor", "--config", "nowhere.yaml"]), @"
+    FAIL  file          nowhere.yaml: No such file or directory (os error 2)
+          name another with --config, or write a first one: lattice config init; network, state and models are looked at once it can be read
+    ");
 }
 
 #[test]
@@ -231,4 +365,30 @@ fn a_pepper_that_is_not_the_one_of_the_stored_keys_is_found() {
     let lost = of_pepper();
     assert_eq!(lost["verdict"], "fail", "{lost}");
     assert!(lost["mend"].as_str().unwrap().contains("backup"), "{lost}");
+}
+
+#[test]
+fn a_file_that_came_to_harm_is_thrown_away_only_where_nothing_depends_on_it() {
+    let upstream = Upstream::start();
+    let (mut gateway, _) = well(&upstream);
+    let data = gateway.path().join("data");
+    let pepper = data.join("pepper");
+    let mend = |gateway: &Gateway| {
+        let output = lattice(gateway.path(), &["doctor", "--json"], &[]);
+        let rows: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
+        let pepper = rows
+            .into_iter()
+            .find(|row| row["name"] == "pepper")
+            .unwrap();
+        pepper["mend"].as_str().unwrap().to_owned()
+    };
+    std::fs::create_dir(&data).unwrap();
+    std::fs::write(&pepper, "short").unwrap();
+    assert!(mend(&gateway).starts_with("rm "), "{}", mend(&gateway));
+    std::fs::remove_file(&pepper).unwrap();
+    gateway.launch();
+    gateway.stop();
+    std::fs::write(&pepper, "short").unwrap();
+    assert!(mend(&gateway).contains("backup"), "{}", mend(&gateway));
+    std::fs::write(&pepper, [7; 32]).unwrap();
 }

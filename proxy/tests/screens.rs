@@ -9,17 +9,18 @@ use harness::{Gateway, Reply, Upstream, ask, post};
 use insta::assert_snapshot;
 use serde_json::Value;
 
-/// Status and body, the request's name aside.
+/// Status and body, without the request's name and the date that a budget renews.
 fn screen(reply: &Reply) -> String {
     let mut body = reply.json();
     let id = body.pointer_mut("/lattice/request_id").unwrap();
     assert_eq!(Some(id.as_str().unwrap()), reply.header("x-request-id"));
     *id = Value::from("[id]");
-    format!(
-        "{} {}",
-        reply.status,
-        serde_json::to_string_pretty(&body).unwrap()
-    )
+    let mut body = serde_json::to_string_pretty(&body).unwrap();
+    if let Some((before, after)) = body.split_once("renews at ") {
+        let rest = after.find('Z').map(|end| &after[end + 1..]);
+        body = format!("{before}renews at [time]{}", rest.unwrap());
+    }
+    format!("{} {body}", reply.status)
 }
 
 /// A model that answers, one whose provider is down, and a team that has spent its

@@ -159,7 +159,8 @@ impl fmt::Display for Report {
             more,
         } = self;
         if findings.is_empty() {
-            return write!(f, "sound: {leaves} leaves in {chains} chains");
+            let plural = if *chains == 1 { "" } else { "s" };
+            return write!(f, "sound: {leaves} leaves in {chains} chain{plural}");
         }
         let count = findings.len() as u64 + more;
         write!(

@@ -78,7 +78,7 @@ pub fn load(path: &Path, options: &LoadOptions) -> Result<Arc<dyn Engine>, Engin
 }
 
 /// The side of a loaded model that callers hold. Dropping it ends what runs and waits
-/// for its thread, which is at most one step: a token, or a chunk of a prompt.
+/// for its thread, which is at most a token or a chunk of a prompt for each that runs.
 struct Candle {
     caps: Caps,
     vocabulary: Arc<Vocabulary>,

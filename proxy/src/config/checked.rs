@@ -116,21 +116,8 @@ impl Config {
     /// # Errors
     /// The first value that cannot be used.
     pub fn check(raw: Raw, base: &Path) -> Result<Self, ConfigError> {
-        let listen = address("server.listen", &raw.server.listen)?;
-        let admin_listen = address("server.admin_listen", &raw.server.admin_listen)?;
-        for (at, address) in [
-            ("server.listen", listen),
-            ("server.admin_listen", admin_listen),
-        ] {
-            if !address.ip().is_loopback() && !raw.server.insecure {
-                return Err(ConfigError::invalid(
-                    at,
-                    format!(
-                        "{address} can be reached by other machines in plain HTTP; keep to 127.0.0.1 behind a TLS proxy, or say `server.insecure: true`"
-                    ),
-                ));
-            }
-        }
+        let listen = listener("server.listen", &raw.server.listen, &raw.server)?;
+        let admin_listen = listener("server.admin_listen", &raw.server.admin_listen, &raw.server)?;
         let database = match &raw.database.url {
             Some(source) => Database::Url(secret("database.url", source, base)?),
             None => Database::Managed {
@@ -199,6 +186,21 @@ impl Config {
             pepper,
         })
     }
+}
+
+/// An address to listen on: one that other machines can reach wants TLS, or to be
+/// told that it is meant so.
+fn listener(at: &str, text: &str, server: &raw::Server) -> Result<SocketAddr, ConfigError> {
+    let address = address(at, text)?;
+    if !address.ip().is_loopback() && !server.insecure {
+        return Err(ConfigError::invalid(
+            at,
+            format!(
+                "{address} can be reached by other machines in plain HTTP; keep to 127.0.0.1 behind a TLS proxy, or say `server.insecure: true`"
+            ),
+        ));
+    }
+    Ok(address)
 }
 
 fn address(at: &str, text: &str) -> Result<SocketAddr, ConfigError> {

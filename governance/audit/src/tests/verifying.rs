@@ -165,7 +165,7 @@ fn a_cut_tail_is_found_where_the_head_is_known() {
     let mut verifier = Verifier::new();
     verifier.trust(head(&rows[7]));
     let report = verify_export(export(&rows[8..]).concat().as_slice(), verifier).unwrap();
-    assert_eq!(report.to_string(), "sound: 8 leaves in 1 chains");
+    assert_eq!(report.to_string(), "sound: 8 leaves in 1 chain");
 }
 
 #[test]

@@ -7,9 +7,15 @@ use super::check::Check;
 use super::known::{Known, Part, Upstream};
 use crate::config::ConfigError;
 
+/// What else there would be to look at.
+const LATER: &str = "network, state and models are looked at once it can be read";
+
 /// Looks at every section.
 pub fn look(known: &Known) -> Vec<Check> {
     let mut checks = vec![file(known)];
+    if !known.is_readable() {
+        return checks;
+    }
     checks.extend(broken(&known.listeners));
     checks.extend(broken(&known.data_dir));
     checks.extend(broken(&known.database));
@@ -30,7 +36,7 @@ pub fn look(known: &Known) -> Vec<Check> {
         Err(error) => Check::fail(
             "policy",
             error.as_str(),
-            "correct the rules; without policy.dir the set that ships with Lattice applies",
+            "correct policy.dir or its rules; without it the set that ships with Lattice applies",
         ),
     });
     // What only the sections together get wrong.
@@ -64,14 +70,15 @@ fn file(known: &Known) -> Check {
         Err(ConfigError::Unreadable { source, .. }) => Check::fail(
             "file",
             format!("{path}: {source}"),
-            "name another with --config; `lattice config init` writes a first one",
+            format!(
+                "name another with --config, or write a first one: lattice config init; {LATER}"
+            ),
         ),
-        Err(error @ ConfigError::Malformed { .. }) => Check::failed(
-            "file",
-            &error.to_string(),
-            "; ",
-            "correct it; `lattice config schema` describes every key. What follows knows no configuration",
-        ),
+        Err(error @ ConfigError::Malformed { .. }) => {
+            let said = error.to_string();
+            let (found, mend) = said.split_once("; ").unwrap_or((&said, "correct it"));
+            Check::fail("file", found, format!("{mend}; {LATER}"))
+        }
     }
 }
 

@@ -16,17 +16,28 @@ const NAME: &str = "database";
 pub struct Found {
     /// What it says of itself.
     pub check: Check,
-    /// Whether there is one that may hold keys.
-    pub used: bool,
+    /// Whether keys were stored in it.
+    pub keys: Keys,
     /// Of the pepper that its keys are stored under, where it could be asked.
     pub fingerprint: Option<String>,
 }
 
+/// Whether keys were stored in a database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keys {
+    /// None can have been.
+    None,
+    /// It cannot be asked.
+    Unknown,
+    /// It has been used.
+    Stored,
+}
+
 impl Found {
-    fn nothing_but(check: Check) -> Self {
+    fn new(check: Check, keys: Keys) -> Self {
         Self {
             check,
-            used: false,
+            keys,
             fingerprint: None,
         }
     }
@@ -42,23 +53,23 @@ pub fn look(place: &Database, data_dir: &Path) -> Found {
         Ok(Survey {
             data: Some(data), ..
         }) => data,
-        Ok(_) => return Found::nothing_but(Check::ok(NAME, "is made at the first start")),
+        Ok(_) => return Found::new(Check::ok(NAME, "is made at the first start"), Keys::None),
         Err(_) => {
             let mend = "mend PostgreSQL first, under programs";
-            return Found::nothing_but(Check::warn(NAME, "was not looked at", mend));
+            return Found::new(Check::warn(NAME, "was not looked at", mend), Keys::Unknown);
         }
     };
     let found = match managed::join(data_dir, bin_dir) {
         // Leaving again stops a server that nobody else uses, as any command's end does.
         Ok(Some(joined)) => connect(joined.url(), "the managed one"),
-        Ok(None) => Found::nothing_but(Check::ok(
-            NAME,
-            format!("{}; lattice starts it when needed", data.display()),
-        )),
-        Err(error) => Found::nothing_but(managed_error(NAME, &error)),
+        Ok(None) => {
+            let found = format!("{}; lattice starts it when needed", data.display());
+            Found::new(Check::ok(NAME, found), Keys::Stored)
+        }
+        Err(error) => Found::new(managed_error(NAME, &error), Keys::Stored),
     };
     Found {
-        used: true,
+        keys: Keys::Stored,
         ..found
     }
 }
@@ -71,16 +82,19 @@ fn connect(url: String, title: &str) -> Found {
         Ok(runtime) => runtime.block_on(ask(url)),
         Err(error) => {
             let mend = "look at the limits of this account: ulimit -a";
-            return Found::nothing_but(Check::fail(NAME, error.to_string(), mend));
+            return Found::new(Check::fail(NAME, error.to_string(), mend), Keys::Unknown);
         }
     };
     match asked {
         Ok((schema, fingerprint)) => Found {
             check: judge(title, schema),
-            used: fingerprint.is_some(),
+            keys: match fingerprint {
+                Some(_) => Keys::Stored,
+                None => Keys::None,
+            },
             fingerprint,
         },
-        Err(error) => Found::nothing_but(refused(error)),
+        Err(error) => Found::new(refused(error), Keys::Unknown),
     }
 }
 

@@ -112,6 +112,11 @@ impl Known {
         }
     }
 
+    /// Whether the sections below are those of the file.
+    pub fn is_readable(&self) -> bool {
+        matches!(self.whole, Ok(()) | Err(ConfigError::Invalid { .. }))
+    }
+
     /// The providers elsewhere that can be used.
     pub fn remotes(&self) -> impl Iterator<Item = &Provider> {
         self.upstreams().filter_map(|upstream| match upstream {

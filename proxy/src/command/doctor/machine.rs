@@ -30,7 +30,9 @@ const NEEDED: [&str; 4] = ["avx2", "fma", "f16c", "bmi2"];
 /// Looks at the machine.
 pub fn look(known: &Known) -> Vec<Check> {
     let mut checks = vec![processor()];
-    if let Ok(data_dir) = &known.data_dir {
+    if let Ok(data_dir) = &known.data_dir
+        && known.is_readable()
+    {
         checks.push(disk(data_dir));
     }
     checks.push(open_files());
@@ -115,7 +117,7 @@ fn open_files() -> Check {
 /// `None`: no limit.
 fn judge_open_files(limit: Option<u64>, most: Option<u64>) -> Check {
     let Some(limit) = limit.filter(|limit| *limit < ENOUGH_FILES) else {
-        let found = limit.map_or_else(|| "no limit".to_owned(), |limit| limit.to_string());
+        let found = limit.map_or_else(|| "no limit".to_owned(), |limit| format!("up to {limit}"));
         return Check::ok("open files", found);
     };
     let reachable = most.map_or(USUAL_FILES, |most| most.min(USUAL_FILES));

@@ -50,12 +50,18 @@ pub fn run(config: Option<PathBuf>, listing: &Listing) -> Done {
 
 fn look(known: &Known) -> Vec<Section> {
     let section = |title, checks| Section { title, checks };
-    vec![
+    let mut sections = vec![
         section("machine", machine::look(known)),
         section("programs", programs::look(known)),
         section("configuration", configuration::look(known)),
-        section("network", network::look(known)),
-        section("state", state::look(known)),
-        section("local models", local::look(known)),
-    ]
+    ];
+    // What a file that cannot be read names is not known, and the defaults are not it.
+    if known.is_readable() {
+        sections.extend([
+            section("network", network::look(known)),
+            section("state", state::look(known)),
+            section("local models", local::look(known)),
+        ]);
+    }
+    sections
 }

@@ -166,44 +166,57 @@ fn providers(providers: Vec<Provider>) -> Vec<Check> {
     let judged = asked.into_iter().map(|(provider, told)| {
         let reached = told
             .recv_timeout(PATIENCE + Duration::from_millis(200))
-            .unwrap_or_else(|_| Err(format!("no answer within {} s", PATIENCE.as_secs())));
+            .unwrap_or_else(|_| {
+                let patience = PATIENCE.as_secs();
+                Err(Unreached::Closed(format!("no answer within {patience} s")))
+            });
         judge(&provider, reached)
     });
     judged.collect()
 }
 
+/// Why a provider was not reached.
+enum Unreached {
+    /// Its name has no address.
+    Nameless,
+    /// What the system said of the last address.
+    Closed(String),
+}
+
 /// Opens a connection and closes it; nothing is sent.
-fn connect(host: &str, port: u16) -> Result<(), String> {
+fn connect(host: &str, port: u16) -> Result<(), Unreached> {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
-    let addresses = (bare, port)
-        .to_socket_addrs()
-        .map_err(|_| format!("{host} does not resolve"))?;
-    let mut refusal = format!("{host} does not resolve");
-    for address in addresses {
+    let addresses = (bare, port).to_socket_addrs();
+    let mut unreached = Unreached::Nameless;
+    for address in addresses.map_err(|_| Unreached::Nameless)? {
         match TcpStream::connect_timeout(&address, PATIENCE) {
             Ok(_) => return Ok(()),
             Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
-                refusal = format!("{address} refuses connections");
+                unreached = Unreached::Closed(format!("{address} refuses connections"));
             }
-            Err(error) => refusal = format!("{address}: {error}"),
+            Err(error) => unreached = Unreached::Closed(format!("{address}: {error}")),
         }
     }
-    Err(refusal)
+    Err(unreached)
 }
 
-fn judge(provider: &Provider, reached: Result<(), String>) -> Check {
-    let name = format!("provider {}", provider.name);
+fn judge(provider: &Provider, reached: Result<(), Unreached>) -> Check {
+    let Provider {
+        name, host, port, ..
+    } = provider;
+    let title = format!("provider {name}");
     match reached {
-        Ok(()) => Check::ok(
-            name,
-            format!("{}:{} accepts connections", provider.host, provider.port),
+        Ok(()) => Check::ok(title, format!("{host}:{port} accepts connections")),
+        Err(Unreached::Nameless) => Check::warn(
+            title,
+            format!("{host} has no address"),
+            format!("correct providers.{name}.base_url, or this machine's name service"),
         ),
-        Err(why) => Check::warn(
-            name,
+        Err(Unreached::Closed(why)) => Check::warn(
+            title,
             why,
             format!(
-                "start it, correct providers.{}.base_url, or open the network's way to {}:{}",
-                provider.name, provider.host, provider.port
+                "start it, correct providers.{name}.base_url, or open the network's way to {host}:{port}"
             ),
         ),
     }

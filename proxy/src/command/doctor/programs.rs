@@ -57,7 +57,11 @@ pub fn managed_error(name: &str, error: &ManagedError) -> Check {
         ManagedError::Io { .. } | ManagedError::Failed { .. } => {
             Check::fail(name, error.to_string(), otherwise)
         }
-        named => Check::failed(name, &named.to_string(), ": ", otherwise),
+        named => {
+            let said = named.to_string();
+            let said = said.strip_prefix("PostgreSQL is ").unwrap_or(&said);
+            Check::failed(name, said, ": ", otherwise)
+        }
     }
 }
 

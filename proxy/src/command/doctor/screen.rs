@@ -125,12 +125,46 @@ mod tests {
 
     #[test]
     fn each_check_is_a_line_and_what_is_not_sound_has_a_second_with_the_mend() {
-        assert_snapshot!(text(&sections(), false), @"");
+        assert_snapshot!(text(&sections(), false), @"
+        machine
+          ok    disk        12 GB free
+
+        network
+          warn  provider x  does not answer
+                start it
+          FAIL  a name that is longer than others are  taken
+                stop it
+
+        1 thing to mend, 1 warning
+        ");
         assert!(text(&sections(), true).contains("\x1b[31mFAIL\x1b[0m  a name"));
     }
 
     #[test]
     fn programs_read_the_same_as_an_array() {
-        assert_snapshot!(json(&sections()).expect("JSON"), @"");
+        assert_snapshot!(json(&sections()).expect("JSON"), @r#"
+        [
+          {
+            "section": "machine",
+            "name": "disk",
+            "found": "12 GB free",
+            "verdict": "ok"
+          },
+          {
+            "section": "network",
+            "name": "provider x",
+            "found": "does not answer",
+            "verdict": "warn",
+            "mend": "start it"
+          },
+          {
+            "section": "network",
+            "name": "a name that is longer than others\nare",
+            "found": "taken",
+            "verdict": "fail",
+            "mend": "stop it"
+          }
+        ]
+        "#);
     }
 }

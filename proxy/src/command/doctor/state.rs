@@ -10,7 +10,7 @@ use lattice_kernel::Secret;
 use rustix::fs::{Access, access};
 
 use super::check::Check;
-use super::database::{self, Found};
+use super::database::{self, Found, Keys};
 use super::known::Known;
 use super::machine::existing;
 use crate::command::model::size;
@@ -93,17 +93,27 @@ fn configured_pepper(secret: &Secret, database: &Found) -> Check {
 
 fn stored_pepper(path: &Path, database: &Found) -> Check {
     let shown = path.display();
-    let restore = "restore that file from a backup: the stored keys count under it alone";
+    let wrong = |what: &dyn std::fmt::Display| {
+        let mend = match database.keys {
+            Keys::None => format!(
+                "rm '{shown}'    # no key counts under it yet; the next start makes another"
+            ),
+            _ => "restore that file from a backup: the stored keys count under it alone".to_owned(),
+        };
+        Check::fail(PEPPER, format!("{shown}: {what}"), mend)
+    };
     let bytes = match fs::read(path) {
         Ok(bytes) => bytes,
-        Err(error) if error.kind() == ErrorKind::NotFound && !database.used => {
+        Err(error) if error.kind() == ErrorKind::NotFound && database.keys != Keys::Stored => {
             return Check::ok(PEPPER, "is made at the first start");
         }
-        Err(error) => return Check::fail(PEPPER, format!("{shown}: {error}"), restore),
+        Err(error) => return wrong(&error),
     };
     let pepper = match Pepper::from_bytes(&bytes) {
         Ok(pepper) => pepper,
-        Err(error) => return Check::fail(PEPPER, format!("{shown}: {error}"), restore),
+        Err(lattice_identity::PepperTooShort { found }) => {
+            return wrong(&format_args!("has {found} bytes, a pepper has at least 32"));
+        }
     };
     if let Some(other) = stored_under(&pepper, database) {
         return other;

@@ -153,10 +153,13 @@ fn show(listed: &Listed) -> std::io::Result<()> {
                 [
                     (*name).to_owned(),
                     format!("{}/{}", target.provider, target.model),
-                    target.price.clone().unwrap_or_else(|| "none".to_owned()),
+                    target
+                        .price
+                        .clone()
+                        .unwrap_or_else(|| "unpriced".to_owned()),
                     match &target.file {
                         Some(path) => file_name(path),
-                        None if target.missing => "missing: lattice doctor".to_owned(),
+                        None if target.missing => "missing; see lattice doctor".to_owned(),
                         None => "-".to_owned(),
                     },
                 ]

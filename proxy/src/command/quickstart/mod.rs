@@ -52,7 +52,7 @@ pub fn run(config: Option<PathBuf>, options: &Quickstart) -> Done {
         ),
     );
     let file = fetch(model, &dir, &Progress::on_stderr())?;
-    story::detail(&format!("{}, SHA-256 checked", file.display()));
+    story::detail(&file.display().to_string());
     let config = match configured {
         Some(config) => config,
         None => with_free_ports(Config::from_environment()?),
