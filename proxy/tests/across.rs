@@ -2,8 +2,6 @@
 //! types of the providers' own packages answer it with recorded bytes, and the client
 //! cannot tell the difference.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 mod harness;
 
 use harness::across::{PROVIDER_KEY, World, add, ask, assert_answers, tokens, tools};
@@ -81,6 +79,12 @@ fn text_comes_whole_and_streamed() {
             &json!({"x-lattice-provider": provider, "content-type": "application/json"}),
         );
     }
+    system_texts_have_arrived(&world);
+    world.is_in_order(&[whole, stream, helper, g_whole, g_stream, g_helper]);
+}
+
+/// In each provider's own place, under the gateway's own credential.
+fn system_texts_have_arrived(world: &World) {
     let sent = &world.received(&world.claude)[0];
     assert_eq!(
         (&sent["body"]["system"], &sent["headers"]["x-api-key"]),
@@ -91,7 +95,6 @@ fn text_comes_whole_and_streamed() {
         sent["body"]["systemInstruction"]["parts"],
         json!([{"text": "Be brief."}])
     );
-    world.is_in_order(&[whole, stream, helper, g_whole, g_stream, g_helper]);
 }
 
 #[test]
@@ -372,18 +375,20 @@ fn what_one_key_was_told_no_other_gives_back() {
     assert!(!sent.to_string().contains("thoughtSignature"), "{sent}");
 }
 
+/// Asks for an object of these members and their types.
+fn schema(members: &[(&str, &str)]) -> Value {
+    let properties: serde_json::Map<_, _> = members
+        .iter()
+        .map(|(name, kind)| ((*name).to_owned(), json!({"type": kind})))
+        .collect();
+    let required: Vec<_> = members.iter().map(|(name, _)| name).collect();
+    let schema = json!({"type": "object", "properties": properties, "required": required, "additionalProperties": false});
+    json!({"response_format": {"type": "json_schema", "json_schema": {"name": "answer", "strict": true, "schema": schema}}})
+}
+
 #[test]
 fn answers_keep_to_a_json_schema() {
     let Some(world) = World::start() else { return };
-    let schema = |members: &[(&str, &str)]| {
-        let properties: serde_json::Map<_, _> = members
-            .iter()
-            .map(|(name, kind)| ((*name).to_owned(), json!({"type": kind})))
-            .collect();
-        let required: Vec<_> = members.iter().map(|(name, _)| name).collect();
-        let schema = json!({"type": "object", "properties": properties, "required": required, "additionalProperties": false});
-        json!({"response_format": {"type": "json_schema", "json_schema": {"name": "answer", "strict": true, "schema": schema}}})
-    };
     const SUM: &str = "Answer this question: What is 2 + 2?";
     let mut sum = schema(&[
         ("integer_a", "integer"),
@@ -453,6 +458,11 @@ fn answers_keep_to_a_json_schema() {
         let said: Value = serde_json::from_str(reply["text"].as_str().unwrap()).unwrap();
         assert_eq!(said, text);
     }
+    schemas_have_arrived(&world);
+    world.is_in_order(&replies.each_ref());
+}
+
+fn schemas_have_arrived(world: &World) {
     let sent = world.received(&world.claude);
     let format = &sent[0]["body"]["output_config"]["format"];
     assert_shows(
@@ -466,7 +476,6 @@ fn answers_keep_to_a_json_schema() {
         config["responseJsonSchema"]["required"],
         json!(["city", "country", "population"])
     );
-    world.is_in_order(&replies.each_ref());
 }
 
 /// A square of one pixel.

@@ -1,8 +1,6 @@
 //! The judges are judged: what the official clients of Anthropic and Google send passes the
 //! mocks that stand in for them, and broken requests do not.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 mod harness;
 
 use harness::python::{self, ProviderMock};

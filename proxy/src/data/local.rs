@@ -26,11 +26,15 @@ pub struct Reach {
 }
 
 /// A reply from either.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one for each request, and it lives in the box of its answer"
+)]
 pub enum AnyExchange {
     /// From elsewhere.
     Http(PingoraExchange),
     /// From here.
-    Local(Box<LocalExchange>),
+    Local(LocalExchange),
 }
 
 impl Reach {
@@ -73,7 +77,7 @@ impl Transport for Reach {
                 let exchange = tokio::time::timeout(first_byte, begun)
                     .await
                     .map_err(|_| TransportError::TimedOut("no slot came free".into()))??;
-                Ok(AnyExchange::Local(Box::new(exchange)))
+                Ok(AnyExchange::Local(exchange))
             }
             (Payload::InProcess, None) => Err(TransportError::Unreached(
                 "this provider has no models in this process".into(),

@@ -98,7 +98,7 @@ fn judge_disk(place: &Path, free: u64) -> Check {
     );
     match free {
         ..LEAST_DISK => Check::fail("disk", found, mend),
-        ..ENOUGH_DISK => Check::warn("disk", found, mend),
+        LEAST_DISK..ENOUGH_DISK => Check::warn("disk", found, mend),
         _ => Check::ok("disk", found),
     }
 }
