@@ -160,7 +160,7 @@ fn a_broken_configuration_is_refused_with_the_place_and_the_mend() {
     an unknown section
       lattice: lattice.yaml:1:1: unknown key `modells`; did you mean `models`? (known: server, data_dir, database, providers, models, policy, budgets, audit, security)
     a kind that nobody knows
-      lattice: lattice.yaml:2:14: `opnai` is not known here; did you mean `openai`? (known: openai, openai_compatible, mlx, anthropic, gemini, llama_cpp)
+      lattice: lattice.yaml:2:8: `opnai` is not known here; did you mean `openai`? (known: openai, openai_compatible, mlx, anthropic, gemini, llama_cpp)
     a folder of models at a provider elsewhere
       lattice: providers.x.model_dir: has no meaning for kind `anthropic`; remove it
     an unknown provider

@@ -222,37 +222,45 @@ fn short(gateway: &Gateway, key: &str) -> Reply {
     gateway.chat(key, &body.to_string())
 }
 
-#[test]
-fn the_slot_of_a_client_that_left_is_free() {
-    let (gateway, key) = gateway("parallel: 1");
-    let first = long_stream(&gateway, &key);
-    let (reply, waited) = thread::scope(|scope| {
-        let waiting = scope.spawn(|| {
-            let begun = Instant::now();
-            let reply = short(&gateway, &key);
-            (reply, begun.elapsed())
-        });
-        // Nobody else is served meanwhile.
+/// Asks while another's stream takes the only slot, and has that other leave; how long it
+/// then takes to be served.
+fn served_after_leaving(gateway: &Gateway, key: &str) -> Duration {
+    let first = long_stream(gateway, key);
+    thread::scope(|scope| {
+        let waiting = scope.spawn(|| (short(gateway, key), Instant::now()));
         thread::sleep(Duration::from_millis(500));
         assert!(!waiting.is_finished(), "there is more than one slot");
+        let left = Instant::now();
         drop(first);
-        waiting.join().unwrap()
-    });
-    assert_eq!(reply.status, 200, "{reply:?}");
+        let (reply, served) = waiting.join().unwrap();
+        assert_eq!(reply.status, 200, "{reply:?}");
+        served - left
+    })
+}
+
+#[test]
+fn the_slot_of_a_client_that_left_is_free() {
+    let (gateway, key) = gateway("parallel: 1, threads: 1");
+    // A busy machine may take its time for one prompt; a slot that stays taken does so
+    // each time, for the minutes that the first answer lasts.
+    let waited = [(); 3].map(|()| served_after_leaving(&gateway, &key));
     println!("served after {waited:?}");
-    assert!(waited < Duration::from_millis(2500), "{waited:?}");
+    assert!(
+        waited.iter().any(|it| *it < Duration::from_secs(2)),
+        "{waited:?}"
+    );
     let leaves = gateway.leaves();
     let outcomes = of_kind(&leaves, "outcome");
     let endings: Vec<_> = outcomes
         .iter()
         .map(|outcome| outcome["ending"].as_str().unwrap())
         .collect();
-    assert_eq!(endings, ["client_gone", "finished"]);
+    assert_eq!(endings, ["client_gone", "finished"].repeat(3));
 }
 
 #[test]
 fn too_many_at_once_are_told_when_to_come_again() {
-    let (gateway, key) = gateway("parallel: 1, queue: 1");
+    let (gateway, key) = gateway("parallel: 1, queue: 1, threads: 1");
     let running = long_stream(&gateway, &key);
     let replies = thread::scope(|scope| {
         let asked = [(); 2].map(|()| scope.spawn(|| short(&gateway, &key)));

@@ -105,12 +105,17 @@ pub struct Failure {
 
 impl<T> Remote<T> {
     /// Calls the providers of `directory` over `transport`.
-    pub fn new(transport: T, directory: Directory, first_byte: Duration) -> Self {
+    pub fn new(
+        transport: T,
+        directory: Directory,
+        first_byte: Duration,
+        memory: Arc<Memory>,
+    ) -> Self {
         Self {
             transport,
             directory,
             first_byte,
-            memory: Arc::default(),
+            memory,
         }
     }
 }

@@ -16,6 +16,9 @@ const MOST: u64 = 64 * 1024 * 1024;
 /// A tool may run for long, but not for ever.
 const LIFE: Duration = Duration::from_secs(60 * 60);
 
+/// No provider's ids of calls are as long, bytes.
+const LONGEST_ID: usize = 256;
+
 /// Reasoning and signatures of recent replies, by key and tool call.
 pub struct Memory(moka::sync::Cache<(Uuid, Box<str>), Arc<Kept>>);
 
@@ -33,9 +36,26 @@ impl Memory {
     /// Keeps what was told to `key` before the calls that it names.
     pub fn keep(&self, key: Uuid, kept: Kept) {
         let kept = Arc::new(kept);
-        for call in &kept.calls {
+        for call in kept.calls.iter().filter(|call| call.id.len() <= LONGEST_ID) {
             self.0.insert((key, call.id.as_str().into()), kept.clone());
         }
+    }
+
+    /// About the bytes that are given back with a request of `key` whose texts these
+    /// are: ids of calls are among them. No token has less than a byte.
+    #[must_use]
+    pub fn size<'a>(&self, key: Uuid, texts: impl Iterator<Item = &'a str>) -> u64 {
+        if self.0.entry_count() == 0 {
+            return 0;
+        }
+        let ids = texts.filter(|text| text.len() <= LONGEST_ID);
+        let mut groups: Vec<Arc<Kept>> = Vec::new();
+        for kept in ids.filter_map(|id| self.recall(key, id)) {
+            if !groups.iter().any(|known| Arc::ptr_eq(known, &kept)) {
+                groups.push(kept);
+            }
+        }
+        groups.iter().map(|kept| u64::from(weight("", kept))).sum()
     }
 
     /// What `key` was told before the tool call `id`.
@@ -86,5 +106,15 @@ mod tests {
             assert!(memory.recall(theirs, id).is_none(), "{id}");
         }
         assert!(memory.recall(mine, "c").is_none());
+        memory.0.run_pending_tasks();
+        let size = |key, texts: &[&str]| memory.size(key, texts.iter().copied());
+        assert_eq!(size(mine, &["x"]), 0);
+        assert!(size(mine, &["a"]) > 0);
+        assert_eq!(
+            size(mine, &["a", "x", "b", "a"]),
+            size(mine, &["a"]),
+            "once"
+        );
+        assert_eq!(size(theirs, &["a"]), 0);
     }
 }

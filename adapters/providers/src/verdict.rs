@@ -8,6 +8,9 @@ use lattice_kernel::{Code, Gate, Refusal};
 
 use crate::transport::TransportError;
 
+/// A provider that names a longer wait is not believed.
+const LONGEST_WAIT: Duration = Duration::from_secs(86_400);
+
 /// What the caller is told of a status that is not a success.
 pub(crate) enum Fault {
     /// The request itself: the provider's status and text pass.
@@ -28,6 +31,13 @@ pub(crate) fn fault_of(
     // Some providers answer 400 to a key that they do not know.
     let credential = facts.is_some_and(|facts| facts.credential);
     let refusal = match status {
+        402 => Refusal::new(
+            Gate::Execution,
+            Code::ProviderError,
+            format!(
+                "The gateway's account at provider {provider:?} has no credit ({status}); whoever administers the gateway must see to it."
+            ),
+        ),
         _ if credential || matches!(status, 401 | 403) => Refusal::new(
             Gate::Execution,
             Code::ProviderError,
@@ -48,7 +58,9 @@ pub(crate) fn fault_of(
                     "Provider {provider:?} is overloaded or limits its rate ({status}); try again later."
                 ),
             );
-            let told = facts.and_then(|facts| facts.retry_after);
+            let told = facts
+                .and_then(|facts| facts.retry_after)
+                .map(|after| after.min(LONGEST_WAIT));
             match retry_after(headers).or(told) {
                 Some(after) => refusal.retry_after(after),
                 None => refusal,
@@ -72,7 +84,7 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
         .trim()
         .parse()
         .ok()?;
-    Some(Duration::from_secs(seconds.min(86_400)))
+    Some(Duration::from_secs(seconds).min(LONGEST_WAIT))
 }
 
 /// The refusal of a request that this provider cannot be given.

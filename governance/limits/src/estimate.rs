@@ -5,6 +5,9 @@ use bpe_openai::Tokenizer;
 /// Tokens that one image can cost at the most: the dearest published formula
 /// (a base of 2,833 and 5,667 for each of eight tiles).
 const IMAGE: u64 = 48_169;
+/// Tokens that one document can cost at the most: a hundred pages, each read as text
+/// and as a picture. What its bytes may say beyond that is added to it.
+const DOCUMENT: u64 = 300_000;
 /// Flat reserve for a part that only the provider can see (a file by its id).
 const OPAQUE: u64 = 128_000;
 
@@ -65,7 +68,10 @@ pub struct PromptSize {
     pub messages: u64,
     /// Images, inline or by URL.
     pub images: u64,
-    /// Bytes of inline audio and files, base64 as they came.
+    /// Documents, inline or by URL: few bytes may be many pages.
+    pub documents: u64,
+    /// Bytes of inline audio and files, base64 as they came, and of what else is sent
+    /// along.
     pub inline_bytes: u64,
     /// Parts that only the provider can see.
     pub opaque: u64,
@@ -97,6 +103,7 @@ pub fn input_bound<'a>(
     [
         size.messages.saturating_mul(8),
         size.images.saturating_mul(IMAGE),
+        size.documents.saturating_mul(DOCUMENT),
         size.inline_bytes,
         size.opaque.saturating_mul(OPAQUE),
         constant,
@@ -149,11 +156,12 @@ mod tests {
     fn what_cannot_be_counted_is_reserved_flat() {
         let size = PromptSize {
             images: 2,
+            documents: 1,
             opaque: 1,
             inline_bytes: 10,
             ..PromptSize::default()
         };
         let bound = input_bound(Family::OpenAi, std::iter::empty(), size);
-        assert_eq!(bound, 2 * IMAGE + OPAQUE + 10 + 20);
+        assert_eq!(bound, 2 * IMAGE + DOCUMENT + OPAQUE + 10 + 20);
     }
 }

@@ -11,7 +11,7 @@ use lattice_audit::{Journal, Mode, OnFull, Options, Recovered};
 use lattice_identity::ApiKeys;
 use lattice_kernel::{Clock as _, Gates, SystemClock};
 use lattice_policy::Policy;
-use lattice_providers::{Directory, Remote};
+use lattice_providers::{Directory, Memory, Remote};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -103,10 +103,10 @@ impl Running {
     pub async fn start(config: &Config) -> Result<Self, CommandError> {
         let bound = listen::bind(config)?;
         let state = State::open(config).await?;
-        Self::over(config, bound, state).await
+        Self::over(config, bound, state, open_journal(config)?).await
     }
 
-    /// Serves on sockets and over a state that are there already.
+    /// Serves on sockets, over a state and a journal that are there already.
     ///
     /// # Errors
     /// Whatever keeps the gateway from serving.
@@ -114,8 +114,8 @@ impl Running {
         config: &Config,
         (listeners, addresses): (Listeners, Addresses),
         state: State,
+        (journal, recovered): (Journal, Recovered),
     ) -> Result<Self, CommandError> {
-        let (journal, recovered) = open_journal(config)?;
         let (gateway, managed) = assemble(config, state, &journal, &recovered).await?;
         let (stop, stopping) = watch::channel(false);
         let background = background::start(&gateway, managed.as_ref());
@@ -198,14 +198,15 @@ async fn assemble(
         Metrics::install(&catalog).map_err(|error| CommandError::Failed(error.to_string()))?;
     let providers = Directory::new(config.providers.clone());
     let pool = Arc::new(Pool::default());
+    let memory = Arc::new(Memory::default());
     let reach = Reach::new(Upstreams::new(pool.clone()), local::open(&config.local)?);
     let gateway = Gateway {
         gates: Gates {
             identity,
             authorization: Policy::new(policy_set(config)?),
-            constraints: Budgets::new(books.clone()),
+            constraints: Budgets::new(books.clone(), memory.clone()),
             audit: AuditTrail::new(journal.clone()),
-            execution: Remote::new(reach, providers, FIRST_BYTE),
+            execution: Remote::new(reach, providers, FIRST_BYTE, memory),
         },
         catalog,
         metrics,
@@ -266,7 +267,8 @@ async fn settle_the_past(
         .map_err(|error| CommandError::Failed(error.to_string()))
 }
 
-fn open_journal(config: &Config) -> Result<(Journal, Recovered), CommandError> {
+/// The journal of this data folder; one process at a time has it.
+pub fn open_journal(config: &Config) -> Result<(Journal, Recovered), CommandError> {
     let dir = config.data_dir.join("journal");
     std::fs::create_dir_all(&dir)?;
     let node = node_name(&config.data_dir)?;

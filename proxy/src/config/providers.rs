@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use lattice_identity::LatticeKey;
 use lattice_inference::{EngineKind, LoadOptions, LocalModels, Options};
 use lattice_providers::{Kind, Place, Provider, provider};
 
@@ -41,7 +42,7 @@ pub struct Checked {
     pub base_url: Option<Box<str>>,
 }
 
-/// A provider for each key that the environment holds.
+/// A provider for each provider's key that the environment holds.
 pub fn of_environment() -> BTreeMap<String, raw::Provider> {
     let found = Kind::all().filter_map(|kind| {
         let Place::Remote {
@@ -51,9 +52,13 @@ pub fn of_environment() -> BTreeMap<String, raw::Provider> {
         else {
             return None;
         };
-        std::env::var_os(variable)?;
+        let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        // One of our own, exported for a client: the gateway would call itself.
+        if LatticeKey::parse(&set(variable)?).is_some() {
+            return None;
+        }
         let provider = raw::Provider {
-            base_url: std::env::var(variable.replace("_API_KEY", "_BASE_URL")).ok(),
+            base_url: set(&variable.replace("_API_KEY", "_BASE_URL")),
             api_key: Some(SecretSource::Env(variable.into())),
             ..raw::Provider::new(kind)
         };

@@ -7,7 +7,7 @@ use std::time::Duration;
 use lattice_kernel::gates::{Constraints, Granted, Terms};
 use lattice_kernel::{Ask, Code, Gate, NanoUsd, Plan, Price, Principal, Refusal, Usage};
 use lattice_limits::{Exhausted, Family, Hold, Mode, PromptSize, Scope, ScopeKind, input_bound};
-use lattice_providers::Outbound;
+use lattice_providers::{Memory, Outbound};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -20,12 +20,14 @@ const COUNTED_INLINE: usize = 64 * 1024;
 /// Budgets over chat requests.
 pub struct Budgets {
     books: Arc<Books>,
+    memory: Arc<Memory>,
 }
 
 impl Budgets {
-    /// Gate 3 over these books.
-    pub fn new(books: Arc<Books>) -> Self {
-        Self { books }
+    /// Gate 3 over these books. What `memory` gives back to a provider is read there,
+    /// and paid for.
+    pub fn new(books: Arc<Books>, memory: Arc<Memory>) -> Self {
+        Self { books, memory }
     }
 }
 
@@ -54,7 +56,8 @@ impl Constraints for Budgets {
             });
         };
         let families = families_of(plan);
-        let (mut body, bound) = bound_of(body, families).await?;
+        let recalled = self.memory.size(who.key.id, body.chat.prompt.texts());
+        let (mut body, bound) = bound_of(body, families, recalled).await?;
         let mut terms = Terms {
             input_tokens_bound: Some(bound),
             ..Terms::default()
@@ -126,11 +129,15 @@ fn families_of(plan: &Plan) -> Vec<Family> {
 }
 
 /// The largest input that any target of the plan may count.
-async fn bound_of(body: Outbound, families: Vec<Family>) -> Result<(Outbound, u64), Refusal> {
+async fn bound_of(
+    body: Outbound,
+    families: Vec<Family>,
+    recalled: u64,
+) -> Result<(Outbound, u64), Refusal> {
     let count = move |body: Outbound| {
         let bound = families
             .iter()
-            .map(|family| count_input(&body, *family))
+            .map(|family| count_input(&body, *family).saturating_add(recalled))
             .max()
             .unwrap_or(u64::MAX);
         (body, bound)
@@ -148,6 +155,7 @@ fn count_input(body: &Outbound, family: Family) -> u64 {
     let size = PromptSize {
         messages: body.chat.messages as u64,
         images: prompt.images() as u64,
+        documents: prompt.documents() as u64,
         inline_bytes: prompt.audio_bytes().saturating_add(prompt.file_bytes()),
         opaque: prompt.references() as u64,
         tools: body.chat.has_tools,

@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use crate::cli::Quickstart;
 use crate::command::model::{Progress, catalog, fetch};
-use crate::command::server::{Running, log, run_to_end, told_to_stop};
+use crate::command::server::{Running, log, open_journal, run_to_end, told_to_stop};
 use crate::command::{CommandError, Done, audit};
 use crate::config::checked::data_dir;
 use crate::config::providers::MODELS;
@@ -28,6 +28,9 @@ use crate::state::State;
 const KEY: &str = "quickstart";
 /// How long the records of the request may take to reach the database.
 const RECORDED: Duration = Duration::from_secs(10);
+
+/// Leaves at the head of this run's chain that the request's are among.
+const LEAVES: u32 = 1000;
 
 /// Runs it.
 pub fn run(config: Option<PathBuf>, options: &Quickstart) -> Done {
@@ -87,8 +90,10 @@ fn with_free_ports(mut config: Config) -> Config {
 async fn serve(config: Config, once: bool, model: &str) -> Done {
     let bound = listen::bind(&config)?;
     let state = State::open(&config).await?;
+    // Before the key: where another Lattice runs on this folder, its own stays good.
+    let journal = open_journal(&config)?;
     let secret = issue(&state).await?;
-    let running = Running::over(&config, bound, state).await?;
+    let running = Running::over(&config, bound, state, journal).await?;
     let done = show(&running, &secret, &asked_model(&running, model)).await;
     if done.is_ok() && !once {
         story::stays_up(running.addresses, &secret, &asked_model(&running, model));
@@ -159,8 +164,11 @@ async fn records(store: &Store, request: Uuid) -> Result<Vec<(i64, Value)>, Comm
     let deadline = Instant::now() + RECORDED;
     loop {
         let mut found = Vec::new();
-        for chain in store.chains().await? {
-            for leaf in store.leaves(chain.chain.id, 0, 1_000_000).await? {
+        let chains = store.chains().await?;
+        // This process's own: a chain begins with each start.
+        let newest = chains.iter().max_by_key(|chain| chain.chain.started_at);
+        if let Some(chain) = newest {
+            for leaf in store.leaves(chain.chain.id, 0, LEAVES).await? {
                 let value: Value = serde_json::from_str(&leaf.leaf).unwrap_or_default();
                 if value["request_id"] == request.to_string() {
                     found.push((leaf.seq, value));

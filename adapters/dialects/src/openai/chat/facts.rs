@@ -241,11 +241,12 @@ impl Reader for Facts {
             (At::FunctionName, Scalar::String(name)) => {
                 self.tool_names.push(name.decoded.to_owned());
             }
-            (At::Image | At::ImageUrl, Scalar::String(_)) => self.prompt.images += 1,
+            (At::Image | At::ImageUrl, Scalar::String(url)) => self.prompt.picture(url.decoded),
             (At::AudioData, Scalar::String(data)) => {
                 self.prompt.audio_bytes += data.decoded.len() as u64;
             }
             (At::FileData, Scalar::String(data)) => {
+                self.prompt.documents += 1;
                 self.prompt.file_bytes += data.decoded.len() as u64;
             }
             (At::Reference, Scalar::String(_)) => self.prompt.references += 1,

@@ -21,6 +21,7 @@ pub(super) struct Collected {
     unescaped: Unescaped,
     schemas: Vec<Range<usize>>,
     pub images: usize,
+    pub documents: usize,
     pub audio_bytes: u64,
     pub file_bytes: u64,
     pub references: usize,
@@ -31,6 +32,21 @@ impl Collected {
         if !text.decoded.is_empty() {
             let place = self.unescaped.place(text);
             self.texts.push(place);
+        }
+    }
+
+    /// What stands in the place of an image's URL. What does not look like a picture
+    /// may have pages.
+    pub(super) fn picture(&mut self, url: &str) {
+        let web = url.starts_with("http://") || url.starts_with("https://");
+        let paged = url.split(['?', '#']).next().is_some_and(|path| {
+            path.len() >= 4 && path.as_bytes()[path.len() - 4..].eq_ignore_ascii_case(b".pdf")
+        });
+        let googles = url.contains("generativelanguage.googleapis.com");
+        if url.starts_with("data:image/") || (web && !paged && !googles) {
+            self.images += 1;
+        } else {
+            self.documents += 1;
         }
     }
 
@@ -68,6 +84,12 @@ impl Prompt {
         self.collected.images
     }
 
+    /// Inline files, and what stands in the place of an image and may have pages.
+    #[must_use]
+    pub fn documents(&self) -> usize {
+        self.collected.documents
+    }
+
     /// Length of inline audio in bytes of base64.
     #[must_use]
     pub fn audio_bytes(&self) -> u64 {
@@ -100,6 +122,7 @@ impl fmt::Debug for Prompt {
             .field("texts", &self.collected.texts.len())
             .field("schemas", &self.collected.schemas.len())
             .field("images", &self.images())
+            .field("documents", &self.documents())
             .field("audio_bytes", &self.audio_bytes())
             .field("file_bytes", &self.file_bytes())
             .field("references", &self.references())

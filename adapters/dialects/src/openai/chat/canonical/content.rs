@@ -128,9 +128,9 @@ fn image<'a>(
     let source = if is_web(&url) {
         Source::Url(url)
     } else {
-        let source = data_url(url);
+        let source = data_url(url).filter(|source| is_of(source, &["image/"]));
         source.ok_or_else(|| {
-            at.refuse("must be a data: URL in base64 (data:image/png;base64,…) or an http(s) URL")
+            at.refuse("must be an image: a data: URL in base64 (data:image/png;base64,…) or an http(s) URL")
         })?
     };
     Ok(Part::Media(Media {
@@ -181,10 +181,13 @@ fn file<'a>(
         let why = "cannot be carried: the file is at OpenAI only; send its content in file_data";
         return Err(file.refuse("file_id", why));
     }
-    let source = data_url(file.needed("file_data")?).ok_or_else(|| {
+    // Sound and film are priced by their length, which nobody here can tell.
+    let document = data_url(file.needed("file_data")?)
+        .filter(|source| is_of(source, &["application/", "text/", "image/"]));
+    let source = document.ok_or_else(|| {
         file.refuse(
             "file_data",
-            "must be a data: URL in base64 (data:application/pdf;base64,…)",
+            "must be a document: a data: URL in base64 (data:application/pdf;base64,…)",
         )
     })?;
     let name = file.text("filename")?;
@@ -195,6 +198,14 @@ fn file<'a>(
         name,
         cache,
     }))
+}
+
+/// Whether inline media is of one of these kinds.
+fn is_of(source: &Source<'_>, kinds: &[&str]) -> bool {
+    match source {
+        Source::Base64 { media_type, .. } => kinds.iter().any(|kind| has_prefix(media_type, kind)),
+        Source::Url(_) => false,
+    }
 }
 
 fn has_prefix(text: &str, prefix: &str) -> bool {
