@@ -347,3 +347,21 @@ fn the_list_names_targets_prices_and_files() {
     assert_eq!(listed["models"].as_array().unwrap().len(), 3);
     assert_eq!(listed["files"].as_array().unwrap().len(), 2);
 }
+
+#[test]
+fn a_token_in_the_hubs_address_is_never_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = Command::new(LATTICE)
+        .args(["model", "pull", NAME, "--dir", "models"])
+        .current_dir(folder.path())
+        .env_clear()
+        .env("PATH", folder.path())
+        .env("HOME", folder.path())
+        .env("HF_ENDPOINT", "http://user:hf-secret@127.0.0.1:9")
+        .output()
+        .unwrap();
+    let said = String::from_utf8([&output.stdout[..], &output.stderr].concat()).unwrap();
+    assert!(!said.contains("hf-secret"), "{said}");
+    assert!(said.contains("name the address without it"), "{said}");
+    assert_eq!(output.status.code(), Some(2));
+}

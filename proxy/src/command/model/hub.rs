@@ -28,6 +28,11 @@ pub fn fetch(model: &Known, part: &mut Part<'_>, progress: &Progress) -> Result<
         .as_deref()
         .unwrap_or(ENDPOINT)
         .trim_end_matches('/');
+    // Addresses are shown, and what stands before an `@` is a secret.
+    if base.contains('@') {
+        let why = "HF_ENDPOINT: holds a user name or token; name the address without it";
+        return Err(Cut::Source(why.to_owned()));
+    }
     let url = format!("{base}/{}/resolve/main/{}", model.hub, model.file);
     let patience = HEAD + Duration::from_secs(60 + model.bytes / SLOWEST);
     let mut body = ask(&url, model.bytes, part, patience)?;
