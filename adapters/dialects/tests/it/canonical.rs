@@ -56,6 +56,7 @@ fn shown(part: &Part<'_>) -> String {
             signature,
             encrypted,
             maker,
+            ..
         }) => format!(
             "thought {maker:?} {text:?} signed:{} cipher:{}",
             opt(signature),

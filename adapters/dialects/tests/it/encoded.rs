@@ -55,12 +55,14 @@ fn everything<'a>() -> Vec<Event<'a>> {
         start(),
         open(Block::Reasoning {
             maker: Maker::Anthropic,
+            id: None,
         }),
         delta(Delta::Text("hm".into())),
         delta(Delta::Signature("s".into())),
         CLOSE,
         open(Block::Reasoning {
             maker: Maker::Anthropic,
+            id: None,
         }),
         delta(Delta::Encrypted("e".into())),
         CLOSE,

@@ -120,6 +120,10 @@ impl<'a> Conversation<'a> {
             ));
         }
         let content = content::of(message, at, Allow::Media, dropped)?;
-        Ok(ToolResult { id, content })
+        Ok(ToolResult {
+            id,
+            content,
+            is_error: false,
+        })
     }
 }
