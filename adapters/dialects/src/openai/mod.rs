@@ -3,6 +3,7 @@
 pub mod chat;
 mod error;
 mod models;
+pub mod responses;
 
 pub use error::render_error;
 pub use models::{Model, list_models};
