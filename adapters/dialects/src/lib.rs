@@ -25,6 +25,7 @@ pub mod anthropic;
 mod api;
 pub mod canonical;
 pub mod error;
+mod fields;
 pub mod gemini;
 mod inbound;
 pub mod json;

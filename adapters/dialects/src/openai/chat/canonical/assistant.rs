@@ -6,8 +6,8 @@ use std::collections::HashMap;
 use serde_json::value::RawValue;
 
 use super::content::{self, Allow, plain};
-use super::fields::{Dropped, Object, Path, elements};
 use crate::canonical::{Maker, Part, Reasoning, ToolCall, Unsupported};
+use crate::fields::{Dropped, Object, Path, elements};
 use crate::json;
 
 pub(super) fn parts<'a>(

@@ -7,8 +7,8 @@ use serde_json::value::RawValue;
 
 use super::assistant;
 use super::content::{self, Allow};
-use super::fields::{Dropped, Object, Path, elements};
 use crate::canonical::{Part, Role, Text, ToolResult, Turn, Unsupported};
+use crate::fields::{Dropped, Object, Path, elements};
 
 /// The messages, in the canonical order.
 #[derive(Default)]

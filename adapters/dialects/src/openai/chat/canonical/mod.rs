@@ -5,7 +5,6 @@
 
 mod assistant;
 mod content;
-mod fields;
 mod messages;
 mod tools;
 
@@ -15,8 +14,8 @@ use serde_json::value::RawValue;
 
 use super::ChatRequest;
 use crate::canonical::{Effort, Request, Unsupported};
+use crate::fields::{self, Dropped, Object, Path};
 use crate::json::Str;
-use fields::{Dropped, Object, Path};
 use messages::Conversation;
 
 /// Hints to a provider that change nothing of what is asked for.
