@@ -3,6 +3,7 @@
 pub mod chat;
 mod error;
 mod models;
+mod outbound;
 pub mod responses;
 
 pub use error::render_error;

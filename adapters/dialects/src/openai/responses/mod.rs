@@ -1,17 +1,24 @@
 //! Responses: the request that a client sends, the same request as an upstream of
-//! the same API gets it, and the reply and stream that come back.
+//! the same API gets it, and the reply and stream that come back; and both ways from
+//! and to the canonical form, where only one side speaks it.
 
 mod canonical;
+pub mod count;
+mod decode;
+mod encode;
 mod facts;
+mod models;
 mod request;
 mod rewrite;
-mod usage;
+pub mod usage;
 mod watch;
 mod write;
 
 use crate::error::ErrorBody;
 use crate::json::quote;
 
+pub use decode::Decoder;
+pub use encode::encode;
 pub use request::ResponsesRequest;
 pub use rewrite::Rewrite;
 pub use usage::usage_of;

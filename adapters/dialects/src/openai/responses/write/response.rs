@@ -130,7 +130,7 @@ impl Head {
         out.key("usage");
         match status.usage() {
             None => out.raw("null"),
-            Some(counts) => usage::write(counts, cost, out),
+            Some(counts) => out.raw(&usage::priced(counts, cost)),
         }
         out.verbatim(&self.echo);
         out.close(b'}');
