@@ -35,6 +35,18 @@ impl Collected {
         }
     }
 
+    /// How many texts there are so far.
+    pub(crate) fn texts(&self) -> usize {
+        self.texts.len()
+    }
+
+    /// Takes the text at this place in the order back: it turned out to be none.
+    pub(crate) fn take_back(&mut self, text: usize) {
+        if text < self.texts.len() {
+            self.texts.remove(text);
+        }
+    }
+
     /// What stands in the place of an image's URL. What does not look like a picture
     /// may have pages.
     pub(crate) fn picture(&mut self, url: &str) {

@@ -118,7 +118,8 @@ impl Items {
             });
             return;
         }
-        let open = self.open.as_mut().expect("an item is open");
+        // Nothing is told, and nothing closed, of an item that is not open.
+        let open = self.open.as_mut().unwrap();
         if kind == "response.output_item.done" {
             let item = &event["item"];
             assert_eq!(item["id"], open.id);

@@ -23,8 +23,8 @@ fn reported(recording: &Recording) -> Option<(u64, u64)> {
     let text = std::str::from_utf8(&body).unwrap();
     let last = if recording.is_stream() {
         let data = text.lines().filter_map(|line| line.strip_prefix("data: "));
-        let events = data.filter_map(|data| serde_json::from_str::<Value>(data).ok());
-        events.last()?["response"].clone()
+        let mut events = data.filter_map(|data| serde_json::from_str::<Value>(data).ok());
+        events.next_back()?["response"].clone()
     } else {
         serde_json::from_str(text).ok()?
     };

@@ -169,6 +169,34 @@ fn payloads_are_counted_and_are_no_text() {
 }
 
 #[test]
+fn a_painted_picture_is_one_and_what_is_called_so_is_not() {
+    let painted = r#""type":"image_generation_call","id":"ig_1","status":"completed""#;
+    let picture = r#""result":"iVBORw0KGgo""#;
+    for (item, images, references, free) in [
+        (format!("{{{painted},{picture}}}"), 1, 0, true),
+        (format!("{{{picture},{painted}}}"), 1, 0, true),
+        (format!(r#"{{{painted},"result":null}}"#), 0, 1, true),
+        (
+            format!(r#"{{"type":"program_output",{picture}}}"#),
+            0,
+            0,
+            false,
+        ),
+    ] {
+        let body = format!(r#"{{"model":"m","input":[{item},{{"role":"user","content":"x"}}]}}"#);
+        let prompt = parsed(&body).facts.prompt;
+        assert_eq!(
+            (prompt.images(), prompt.references()),
+            (images, references),
+            "{item}"
+        );
+        let texts = texts(&prompt);
+        assert_eq!(!texts.contains(&"iVBORw0KGgo"), free, "{item}");
+        assert!(texts.ends_with(&["user", "x"]), "{item}");
+    }
+}
+
+#[test]
 fn text_in_a_wrong_place_is_not_free() {
     let hidden = "H".repeat(100);
     let cases = [

@@ -13,7 +13,8 @@ use serde_json::{Value, json};
 use super::order::{check, complete};
 use super::request::parsed;
 use crate::order::{Told, decoded, decoded_whole};
-use crate::translated::{CALL, SEALED, TEXT, THOUGHT, claude, claudes};
+use crate::support::cut;
+use crate::translated::{BARE_CALL, CALL, SEALED, TEXT, THOUGHT, claude, claudes};
 
 const LABELS: fn() -> Labels = || Labels {
     id: "abc".into(),
@@ -413,16 +414,23 @@ fn a_reply_that_is_too_long_ends_with_an_error() {
     assert_eq!(data["sequence_number"], 4 + MAX_OUTPUT / 500_000 + 1);
 }
 
-#[test]
-fn claude_reaches_a_client_of_responses() {
-    let stream = claudes(&[THOUGHT, SEALED, TEXT, CALL], "tool_use");
+/// A stream of Claude's as it reaches the caller, however it was cut.
+fn claude_in(reads: Vec<Bytes>) -> String {
     let mut translator = Translator::new(claude(), writers());
     let mut out = Vec::new();
-    translator.push(Bytes::from(stream), &mut |_| None, &mut out);
+    for read in reads {
+        translator.push(read, &mut |_| None, &mut out);
+    }
     translator.finish(&mut |_| None, &mut out);
     assert_eq!(translator.ended(), Verdict::Finished);
-    let out = String::from_utf8(out.concat()).unwrap();
-    let events = check(&out);
+    String::from_utf8(out.concat()).unwrap()
+}
+
+/// litellm#38809.
+#[test]
+fn a_signature_without_a_thought_reaches_the_client() {
+    let stream = claudes(&[THOUGHT, SEALED, TEXT, CALL], "tool_use");
+    let events = check(&claude_in(vec![stream.into()]));
     let response = &events.last().unwrap()["response"];
     let kinds: Vec<&Value> = response["output"]
         .as_array()
@@ -434,9 +442,44 @@ fn claude_reaches_a_client_of_responses() {
         kinds,
         ["reasoning", "reasoning", "message", "function_call"]
     );
-    // litellm#38809: a signature without text is kept
     let sealed = response["output"][1]["encrypted_content"].as_str().unwrap();
     assert_eq!(Sealed::open(sealed).unwrap().data, "s2");
+}
+
+/// bifrost#6342, litellm#37852.
+#[test]
+fn thoughts_between_calls_stay_there_and_no_item_is_closed_unopened() {
+    let stream = claudes(&[THOUGHT, CALL, SEALED, TEXT, BARE_CALL], "tool_use");
+    let events = check(&claude_in(vec![stream.into()]));
+    let output = &events.last().unwrap()["response"]["output"];
+    let kinds: Vec<&Value> = output
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| &it["type"])
+        .collect();
+    assert_eq!(
+        kinds,
+        [
+            "reasoning",
+            "function_call",
+            "reasoning",
+            "message",
+            "function_call"
+        ]
+    );
+    let body = json!({"model": "m", "input": output}).to_string();
+    let request = parsed(&body);
+    let request = request.canonical().unwrap();
+    let signatures: Vec<Option<&str>> = request.turns[0]
+        .parts
+        .iter()
+        .map(|part| match part {
+            Part::Reasoning(it) => it.signature.as_deref(),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(signatures, [Some("s1"), None, Some("s2"), None, None]);
 }
 
 /// A block and its deltas.
@@ -569,7 +612,15 @@ proptest! {
         }
     }
 
-    /// As [`super::request::no_json_makes_it_panic`], with what a client gives back.
+    #[test]
+    fn any_cut_of_a_foreign_stream_gives_the_same(
+        cuts in proptest::collection::vec(1..400_usize, 1..6),
+    ) {
+        let stream = claudes(&[THOUGHT, TEXT, CALL, BARE_CALL], "tool_use");
+        let whole = claude_in(vec![stream.clone().into()]);
+        prop_assert_eq!(claude_in(cut(stream.as_bytes(), &cuts)), whole);
+    }
+
     #[test]
     fn what_a_client_gives_back_is_what_was_said(events in replies()) {
         let output = whole(&events, writers())["output"].clone();
