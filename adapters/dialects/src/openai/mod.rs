@@ -3,6 +3,8 @@
 pub mod chat;
 mod error;
 mod models;
+mod outbound;
+pub mod responses;
 
 pub use error::render_error;
 pub use models::{Model, list_models};
