@@ -3,12 +3,17 @@
 use crate::error::ErrorBody;
 use crate::openai;
 
-/// One API: the shape of a request and of its replies. Its dialect is that of the
-/// company that made it up, whoever speaks it.
+/// One API: the shape of a request and of its replies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Api {
     /// OpenAI chat completions.
     Chat,
+    /// OpenAI Responses.
+    Responses,
+    /// Anthropic Messages.
+    Messages,
+    /// Gemini's `generateContent`, streamed or not.
+    Generate,
 }
 
 impl Api {
@@ -16,7 +21,9 @@ impl Api {
     #[must_use]
     pub fn render_error(self, error: &ErrorBody<'_>) -> String {
         match self {
-            Self::Chat => openai::render_error(error),
+            Self::Chat | Self::Responses => openai::render_error(error),
+            Self::Messages => openai::render_error(error),
+            Self::Generate => openai::render_error(error),
         }
     }
 }

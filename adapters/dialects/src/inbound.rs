@@ -8,7 +8,7 @@ use crate::Api;
 use crate::canonical::{Request, Unsupported, Usage};
 use crate::openai::chat::{self, ChatRequest};
 use crate::prompt::Prompt;
-use crate::reply::{Labels, Watch, Writers};
+use crate::reply::{Asked, Labels, Watch, Writers};
 
 /// What the gates ask of a request, whatever API it is for.
 #[derive(Clone)]
@@ -90,6 +90,14 @@ impl Inbound {
         }
     }
 
+    /// Whether the caller asked to be told the usage of a stream.
+    #[must_use]
+    pub fn asked(&self) -> Asked {
+        match self {
+            Self::Chat(request) => request.asked(),
+        }
+    }
+
     /// Reads the stream that answers it, where that is of its own dialect.
     #[must_use]
     pub fn watch(&self) -> Box<dyn Watch> {
@@ -100,9 +108,9 @@ impl Inbound {
 
     /// Writes the reply to it, where that is of another dialect.
     #[must_use]
-    pub fn writers(&self, labels: Labels) -> Writers {
+    pub fn writers(&self, labels: Labels, asked: Asked) -> Writers {
         match self {
-            Self::Chat(request) => request.writers(labels),
+            Self::Chat(request) => request.writers(labels, asked),
         }
     }
 

@@ -5,15 +5,15 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
-use lattice_dialects::canonical::{Decode, ErrorFacts};
-use lattice_dialects::openai::chat::ChatRequest;
+use lattice_dialects::canonical::ErrorFacts;
+use lattice_dialects::{Api, Facts, Inbound};
 use lattice_kernel::call::Target;
 use lattice_kernel::gates::Execution;
 use lattice_kernel::proof::{Departure, Dispatch};
 use lattice_kernel::{Code, Ending, Gate, Intended, Outcome, Record, Refusal};
 use uuid::Uuid;
 
-use crate::kinds::{Asking, Prepared};
+use crate::kinds::{Asking, Forwarded, Prepared, Reads, wire};
 use crate::memory::Memory;
 use crate::provider::{Directory, Provider};
 use crate::transport::{Exchange, Transport, TransportError, UpstreamRequest};
@@ -30,10 +30,51 @@ const ERROR_PATIENCE: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct Outbound {
     /// The request as it came.
-    pub chat: ChatRequest,
+    pub asked: Asked,
+    /// What goes along with it to a provider of the same dialect.
+    pub forwarded: Forwarded,
     /// A hard budget applies: the request must carry a cap in the field that the
     /// target reads, the caller's or else the target's own.
     pub cap_output: bool,
+}
+
+/// What a caller asks for.
+#[derive(Debug)]
+pub enum Asked {
+    /// That a model generates.
+    Generation(Inbound),
+}
+
+impl Asked {
+    /// What the gates ask of the request.
+    #[must_use]
+    pub fn facts(&self) -> &Facts {
+        match self {
+            Self::Generation(inbound) => inbound.facts(),
+        }
+    }
+}
+
+impl Outbound {
+    /// What the gates ask of the request.
+    #[must_use]
+    pub fn facts(&self) -> &Facts {
+        self.asked.facts()
+    }
+
+    /// The body as it came.
+    #[must_use]
+    pub fn body(&self) -> &Bytes {
+        self.inbound().body()
+    }
+
+    /// The request to generate, or the one whose tokens are counted.
+    #[must_use]
+    pub fn inbound(&self) -> &Inbound {
+        match &self.asked {
+            Asked::Generation(inbound) => inbound,
+        }
+    }
 }
 
 /// Calls the targets of a plan.
@@ -63,18 +104,14 @@ pub struct Answer<E> {
     pub target: Arc<Target>,
     /// The reply.
     pub exchange: E,
-    /// Reads it; `None` where it is in the caller's dialect.
-    pub decoder: Option<Box<dyn Decode>>,
+    /// How it is read.
+    pub reads: Reads,
+    /// What was asked.
+    pub body: Arc<Outbound>,
     /// The open record; closing it settles.
     pub record: Record,
     /// For `x-lattice-noted`.
     pub noted: Vec<Box<str>>,
-    /// The caller asked for usage in the stream.
-    pub usage_asked: bool,
-    /// The caller asked for a stream.
-    pub stream: bool,
-    /// How many choices the caller asked for.
-    pub choices: u32,
 }
 
 /// A call that the target refused, with the target's own words.
@@ -85,6 +122,8 @@ pub struct Rejected {
     pub status: u16,
     /// The headers.
     pub headers: HeaderMap,
+    /// The API that the caller asked by.
+    pub api: Api,
     /// The text as it came, as far as it came.
     pub body: Bytes,
     /// What it says, where it is not in the caller's dialect.
@@ -130,10 +169,10 @@ struct Call {
 
 /// An exchange under way.
 struct Opened<E> {
-    provider: Arc<Provider>,
     target: Arc<Target>,
     exchange: E,
     noted: Vec<Box<str>>,
+    reads: Reads,
 }
 
 /// An attempt that came to nothing.
@@ -202,7 +241,11 @@ impl<T: Transport> Remote<T> {
             ));
         };
         let prepared = self.prepare(call, provider, target).await;
-        let Prepared { payload, mut noted } = prepared.map_err(Missed::before)?;
+        let Prepared {
+            payload,
+            mut noted,
+            reads,
+        } = prepared.map_err(Missed::before)?;
         record.attempt(target.clone());
         let request = UpstreamRequest {
             payload,
@@ -220,10 +263,10 @@ impl<T: Transport> Remote<T> {
         })?;
         noted.extend(exchange.noted().iter().cloned());
         Ok(Opened {
-            provider: provider.clone(),
             target: target.clone(),
             exchange,
             noted,
+            reads,
         })
     }
 
@@ -236,7 +279,7 @@ impl<T: Transport> Remote<T> {
     ) -> Result<Prepared, Refusal> {
         let (provider, target) = (provider.clone(), target.clone());
         let (body, memory, scope) = (call.body.clone(), self.memory.clone(), call.scope);
-        let large = body.chat.body().len() > TRANSLATED_INLINE;
+        let large = body.body().len() > TRANSLATED_INLINE;
         let prepare = move || {
             let asking = Asking {
                 provider: &provider,
@@ -244,7 +287,7 @@ impl<T: Transport> Remote<T> {
                 body: &body,
                 recall: &|id| memory.recall(scope, id),
             };
-            let prepared = provider.kind.prepare(&asking);
+            let prepared = wire::prepare(&asking);
             prepared.map_err(|error| unsupported(&provider.name, error))
         };
         if !large {
@@ -263,36 +306,38 @@ impl<T: Transport> Remote<T> {
         mut noted: Vec<Box<str>>,
     ) -> Reply<T::Exchange> {
         let Opened {
-            provider,
             target,
             exchange,
             noted: translated,
+            reads,
         } = opened;
         noted.extend(translated);
         let status = exchange.status();
         record.answered(status);
         if (200..=299).contains(&status) {
-            let chat = &call.body.chat;
             return Reply::Answer(Box::new(Answer {
-                decoder: provider.kind.decoder(call.dispatch.request_id()),
                 target,
                 exchange,
+                reads,
+                body: call.body.clone(),
                 record,
                 noted,
-                usage_asked: chat.include_usage,
-                stream: chat.stream,
-                choices: chat.n,
             }));
         }
         let headers = exchange.headers().clone();
         let body = error_body(exchange).await;
-        let facts = provider.kind.read_error(&body);
+        let api = call.body.inbound().api();
+        let facts = match reads {
+            Reads::Same => None,
+            Reads::Of(theirs) => wire::read_error(theirs, &body),
+        };
         match fault_of(&target.provider, status, &headers, facts.as_ref()) {
             Fault::Provider(refusal) => failed(record, refusal),
             Fault::Caller => Reply::Rejected(Box::new(Rejected {
                 target,
                 status,
                 headers,
+                api,
                 body,
                 facts,
                 noted,

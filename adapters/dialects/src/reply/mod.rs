@@ -22,6 +22,16 @@ pub use translate::Translator;
 /// Names the price of a usage: a JSON number in USD, or `None` when unknown.
 pub type Price<'a> = &'a mut dyn FnMut(&Usage) -> Option<String>;
 
+/// Whether the caller of a stream asked for its usage; the upstream always is
+/// asked. Dialects that tell it unasked take no notice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asked {
+    /// It is told, with the cost added.
+    Yes,
+    /// What was told for the gateway alone is taken out.
+    No,
+}
+
 /// How a stream ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {

@@ -4,7 +4,8 @@ use std::sync::OnceLock;
 
 use bytes::Bytes;
 use lattice_dialects::canonical::Decode;
-use lattice_dialects::openai::chat::{Asked, Decoder};
+use lattice_dialects::openai::chat::Decoder;
+use lattice_dialects::reply::Asked;
 use lattice_dialects::reply::Translator;
 use proptest::prelude::*;
 

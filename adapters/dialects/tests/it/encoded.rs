@@ -1,7 +1,8 @@
 //! Canonical events as a chat completion, byte for byte.
 
 use lattice_dialects::canonical::{Block, Delta, Event, Finish, Maker, Usage};
-use lattice_dialects::openai::chat::{Asked, ReplyEncoder, StreamEncoder, usage};
+use lattice_dialects::openai::chat::{ReplyEncoder, StreamEncoder, usage};
+use lattice_dialects::reply::Asked;
 use lattice_dialects::reply::{Labels, WriteReply as _, WriteStream as _};
 use proptest::prelude::*;
 

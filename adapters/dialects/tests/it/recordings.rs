@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 use lattice_dialects::canonical::Usage;
-use lattice_dialects::openai::chat::{Asked, ChatRequest, Rewrite, usage_of};
+use lattice_dialects::openai::chat::{ChatRequest, Rewrite, usage_of};
+use lattice_dialects::reply::Asked;
 use lattice_dialects::reply::Verdict;
 use serde_json::Value;
 

@@ -3,7 +3,8 @@
 use bytes::Bytes;
 use lattice_dialects::canonical::Usage;
 use lattice_dialects::error::{ErrorBody, Mark};
-use lattice_dialects::openai::chat::{Asked, ChatWatch};
+use lattice_dialects::openai::chat::ChatWatch;
+use lattice_dialects::reply::Asked;
 use lattice_dialects::reply::{Relay, Verdict};
 use lattice_dialects::sse::MAX_EVENT;
 use proptest::prelude::*;

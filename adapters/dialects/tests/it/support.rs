@@ -1,7 +1,8 @@
 //! What several tests need.
 
 use bytes::Bytes;
-use lattice_dialects::openai::chat::{Asked, ChatWatch};
+use lattice_dialects::openai::chat::ChatWatch;
+use lattice_dialects::reply::Asked;
 use lattice_dialects::reply::Relay;
 use proptest::prelude::*;
 

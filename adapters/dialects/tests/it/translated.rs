@@ -3,7 +3,8 @@
 use bytes::Bytes;
 use lattice_dialects::canonical::{Decode, Kept, Maker, Part, Usage};
 use lattice_dialects::error::{ErrorBody, Mark};
-use lattice_dialects::openai::chat::{Asked, ChatRequest, Decoder};
+use lattice_dialects::openai::chat::{ChatRequest, Decoder};
+use lattice_dialects::reply::Asked;
 use lattice_dialects::reply::{Translator, Verdict};
 use lattice_dialects::{Api, anthropic, gemini};
 use serde_json::Value;

@@ -18,7 +18,7 @@ pub use encode::{ReplyEncoder, StreamEncoder};
 pub use reply::usage_of;
 pub use request::ChatRequest;
 pub use rewrite::{CapField, OutputCap, Rewrite};
-pub use watch::{Asked, ChatWatch};
+pub use watch::ChatWatch;
 
 /// An error as the last event of a chat stream: no `[DONE]` follows.
 fn error_event(error: &ErrorBody<'_>) -> String {

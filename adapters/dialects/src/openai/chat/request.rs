@@ -5,9 +5,9 @@ use std::fmt;
 use bytes::Bytes;
 
 use super::facts::{Facts, Spans};
-use super::{Asked, ChatWatch, ReplyEncoder, StreamEncoder};
+use super::{ChatWatch, ReplyEncoder, StreamEncoder};
 use crate::json::Malformed;
-use crate::reply::{Labels, Writers};
+use crate::reply::{Asked, Labels, Writers};
 
 /// A chat request as the caller sent it, with the facts that the gates ask for.
 /// What is not named here is in the body and left to the upstream to judge.
@@ -77,14 +77,16 @@ impl ChatRequest {
 
     /// Writes the reply to it.
     #[must_use]
-    pub fn writers(&self, labels: Labels) -> Writers {
+    pub fn writers(&self, labels: Labels, asked: Asked) -> Writers {
         Writers {
-            stream: Box::new(StreamEncoder::new(labels.clone(), self.asked())),
+            stream: Box::new(StreamEncoder::new(labels.clone(), asked)),
             whole: Box::new(ReplyEncoder::new(labels)),
         }
     }
 
-    fn asked(&self) -> Asked {
+    /// Whether usage is to be told in the stream.
+    #[must_use]
+    pub fn asked(&self) -> Asked {
         if self.include_usage {
             Asked::Yes
         } else {

@@ -9,8 +9,8 @@ use super::{Names, finish};
 use crate::canonical::{Block, Delta, Event, Finish, Maker};
 use crate::error::ErrorBody;
 use crate::json::Writer;
-use crate::openai::chat::{Asked, error_event, usage};
-use crate::reply::{Labels, Price, WriteStream};
+use crate::openai::chat::{error_event, usage};
+use crate::reply::{Asked, Labels, Price, WriteStream};
 
 /// Writes one stream of `chat.completion.chunk`s.
 #[derive(Debug)]

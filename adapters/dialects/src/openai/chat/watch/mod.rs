@@ -10,21 +10,11 @@ use super::error_event;
 use crate::canonical::{ProviderError, Usage};
 use crate::error::ErrorBody;
 use crate::json;
-use crate::reply::{Fate, Price, Progress, Verdict, Watch};
+use crate::reply::{Asked, Fate, Price, Progress, Verdict, Watch};
 use crate::splice::Edits;
 use crate::sse::Event;
 pub(super) use chunk::is_done;
 use chunk::{Choice, Chunk, matters};
-
-/// Whether the caller asked for usage (`stream_options.include_usage`). The
-/// upstream always is asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Asked {
-    /// A usage event passes, with the cost added.
-    Yes,
-    /// A usage event without choices is taken out.
-    No,
-}
 
 /// Reads a chat stream as it passes. Two things may change, both in usage events:
 /// one that the caller did not ask for is taken out, one that it did ask for gets
