@@ -5,6 +5,7 @@ use std::fmt;
 use bytes::Bytes;
 
 use crate::Api;
+use crate::anthropic::messages::{self, MessagesRequest};
 use crate::canonical::{Request, Unsupported, Usage};
 use crate::openai::chat::{self, ChatRequest};
 use crate::openai::responses::{self, ResponsesRequest};
@@ -54,6 +55,8 @@ pub enum Inbound {
     Chat(ChatRequest),
     /// For [`Api::Responses`].
     Responses(ResponsesRequest),
+    /// For [`Api::Messages`].
+    Messages(MessagesRequest),
 }
 
 impl Inbound {
@@ -63,6 +66,7 @@ impl Inbound {
         match self {
             Self::Chat(_) => Api::Chat,
             Self::Responses(_) => Api::Responses,
+            Self::Messages(_) => Api::Messages,
         }
     }
 
@@ -72,6 +76,7 @@ impl Inbound {
         match self {
             Self::Chat(request) => &request.facts,
             Self::Responses(request) => &request.facts,
+            Self::Messages(request) => &request.facts,
         }
     }
 
@@ -81,6 +86,7 @@ impl Inbound {
         match self {
             Self::Chat(request) => request.body(),
             Self::Responses(request) => request.body(),
+            Self::Messages(request) => request.body(),
         }
     }
 
@@ -94,6 +100,7 @@ impl Inbound {
         match self {
             Self::Chat(request) => request.canonical(),
             Self::Responses(request) => request.canonical(),
+            Self::Messages(request) => request.canonical(),
         }
     }
 
@@ -103,6 +110,7 @@ impl Inbound {
         match self {
             Self::Chat(request) => request.asked(),
             Self::Responses(request) => request.asked(),
+            Self::Messages(_) => Asked::No,
         }
     }
 
@@ -112,6 +120,7 @@ impl Inbound {
         match self {
             Self::Chat(request) => Box::new(request.watch()),
             Self::Responses(request) => Box::new(request.watch()),
+            Self::Messages(request) => Box::new(request.watch()),
         }
     }
 
@@ -121,6 +130,7 @@ impl Inbound {
         match self {
             Self::Chat(request) => request.writers(labels, asked),
             Self::Responses(request) => request.writers(labels),
+            Self::Messages(request) => request.writers(labels),
         }
     }
 
@@ -131,6 +141,7 @@ impl Inbound {
         match self {
             Self::Chat(_) => chat::usage_of(body),
             Self::Responses(_) => responses::usage_of(body),
+            Self::Messages(_) => messages::usage_of(body),
         }
     }
 }
