@@ -7,6 +7,7 @@ use bytes::Bytes;
 use crate::Api;
 use crate::anthropic::messages::{self, MessagesRequest};
 use crate::canonical::{Request, Unsupported, Usage};
+use crate::gemini::generate::{self, GenerateRequest, GenerateWatch};
 use crate::openai::chat::{self, ChatRequest};
 use crate::openai::responses::{self, ResponsesRequest};
 use crate::prompt::Prompt;
@@ -57,6 +58,8 @@ pub enum Inbound {
     Responses(ResponsesRequest),
     /// For [`Api::Messages`].
     Messages(MessagesRequest),
+    /// For [`Api::Generate`].
+    Generate(GenerateRequest),
 }
 
 impl Inbound {
@@ -67,6 +70,7 @@ impl Inbound {
             Self::Chat(_) => Api::Chat,
             Self::Responses(_) => Api::Responses,
             Self::Messages(_) => Api::Messages,
+            Self::Generate(_) => Api::Generate,
         }
     }
 
@@ -77,6 +81,7 @@ impl Inbound {
             Self::Chat(request) => &request.facts,
             Self::Responses(request) => &request.facts,
             Self::Messages(request) => &request.facts,
+            Self::Generate(request) => &request.facts,
         }
     }
 
@@ -87,6 +92,7 @@ impl Inbound {
             Self::Chat(request) => request.body(),
             Self::Responses(request) => request.body(),
             Self::Messages(request) => request.body(),
+            Self::Generate(request) => request.body(),
         }
     }
 
@@ -101,6 +107,7 @@ impl Inbound {
             Self::Chat(request) => request.canonical(),
             Self::Responses(request) => request.canonical(),
             Self::Messages(request) => request.canonical(),
+            Self::Generate(request) => request.canonical(),
         }
     }
 
@@ -111,6 +118,7 @@ impl Inbound {
             Self::Chat(request) => request.asked(),
             Self::Responses(request) => request.asked(),
             Self::Messages(_) => Asked::No,
+            Self::Generate(_) => Asked::Yes,
         }
     }
 
@@ -121,6 +129,7 @@ impl Inbound {
             Self::Chat(request) => Box::new(request.watch()),
             Self::Responses(request) => Box::new(request.watch()),
             Self::Messages(request) => Box::new(request.watch()),
+            Self::Generate(_) => Box::<GenerateWatch>::default(),
         }
     }
 
@@ -131,6 +140,7 @@ impl Inbound {
             Self::Chat(request) => request.writers(labels, asked),
             Self::Responses(request) => request.writers(labels),
             Self::Messages(request) => request.writers(labels),
+            Self::Generate(request) => request.writers(labels),
         }
     }
 
@@ -142,6 +152,7 @@ impl Inbound {
             Self::Chat(_) => chat::usage_of(body),
             Self::Responses(_) => responses::usage_of(body),
             Self::Messages(_) => messages::usage_of(body),
+            Self::Generate(_) => generate::usage_of(body),
         }
     }
 }
