@@ -92,7 +92,10 @@ fn words(json: &RawValue, depth: u8) -> String {
                 .unwrap_or_default();
             let place: Vec<String> = place
                 .iter()
-                .map(|step| step.as_str().map_or_else(|| step.to_string(), str::to_owned))
+                .map(|step| {
+                    step.as_str()
+                        .map_or_else(|| step.to_string(), str::to_owned)
+                })
                 .collect();
             let said = invalid.msg.unwrap_or_default();
             format!("{}: {said}", place.join("."))

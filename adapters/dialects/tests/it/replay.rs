@@ -236,5 +236,8 @@ fn recorded_chat_requests_are_sent_elsewhere_or_refused_by_name() {
     );
     assert!(all >= CHAT.count);
     assert!(to_claude > 40 && to_gemini > 40, "most can be sent");
-    assert!(to_openai.iter().all(|sends| *sends > 40), "most can be sent");
+    assert!(
+        to_openai.iter().all(|sends| *sends > 40),
+        "most can be sent"
+    );
 }

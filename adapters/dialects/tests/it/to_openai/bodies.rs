@@ -36,7 +36,12 @@ fn each_server_gets_the_names_that_it_knows() {
         tool_choice: Some(ToolChoice::Required),
         ..asking()
     };
-    let caps = ["max_completion_tokens", "max_tokens", "max_tokens", "max_tokens"];
+    let caps = [
+        "max_completion_tokens",
+        "max_tokens",
+        "max_tokens",
+        "max_tokens",
+    ];
     assert_eq!(sends(&request, caps), [100, 100, 100, 100].map(Value::from));
     let seeds = ["seed", "seed", "seed", "random_seed"];
     assert_eq!(sends(&request, seeds), [-7, -7, -7, -7].map(Value::from));
@@ -70,7 +75,14 @@ fn the_targets_cap_takes_the_place_of_the_callers() {
     let (body, _) = read(encode(&request, &to, Server::OpenAi).unwrap());
     assert_eq!(body["max_completion_tokens"], 7);
     assert_eq!(body["model"], "gpt-5");
-    assert_eq!(to_chat(&asking(), Server::OpenAi).0.as_object().unwrap().len(), 2);
+    assert_eq!(
+        to_chat(&asking(), Server::OpenAi)
+            .0
+            .as_object()
+            .unwrap()
+            .len(),
+        2
+    );
 }
 
 #[test]
@@ -226,7 +238,11 @@ fn unsigned_thoughts_go_back_to_servers_that_take_them() {
             turn(Role::User, vec![text("Hi")]),
             turn(
                 Role::Assistant,
-                vec![thought(maker, "one", None), thought(maker, "two", None), text("Yo")],
+                vec![
+                    thought(maker, "one", None),
+                    thought(maker, "two", None),
+                    text("Yo"),
+                ],
             ),
             turn(Role::User, vec![text("And?")]),
         ])
@@ -270,10 +286,17 @@ fn ids_that_a_server_refuses_are_spelled_anew_alike_in_call_and_result() {
     let fits: &'static str = &long[..64];
     let request = conversation(vec![
         turn(Role::User, vec![text("Hi")]),
-        turn(Role::Assistant, vec![call(long, "{}"), call("call_lat_0", "{}"), call(fits, "{}")]),
+        turn(
+            Role::Assistant,
+            vec![call(long, "{}"), call("call_lat_0", "{}"), call(fits, "{}")],
+        ),
         turn(
             Role::User,
-            vec![result(long, vec![]), result("call_lat_0", vec![]), result(fits, vec![])],
+            vec![
+                result(long, vec![]),
+                result("call_lat_0", vec![]),
+                result(fits, vec![]),
+            ],
         ),
     ]);
     for (server, expected) in [
@@ -306,7 +329,10 @@ fn tools_are_sent_in_the_servers_form() {
     };
     let (body, _) = to_chat(&request, Server::OpenAi);
     let function = json!({"name": "look", "description": "Looks.", "strict": true});
-    assert_eq!(body["tools"], json!([{"type": "function", "function": function}]));
+    assert_eq!(
+        body["tools"],
+        json!([{"type": "function", "function": function}])
+    );
     assert_eq!(body["parallel_tool_calls"], false);
     assert_eq!(body.get("tool_choice"), None);
     let (body, _) = to_chat(&request, Server::Compatible);
@@ -318,7 +344,14 @@ fn tools_are_sent_in_the_servers_form() {
         tool_choice: Some(ToolChoice::Auto),
         ..request
     };
-    assert_eq!(to_chat(&request, Server::OpenAi).0.as_object().unwrap().len(), 2);
+    assert_eq!(
+        to_chat(&request, Server::OpenAi)
+            .0
+            .as_object()
+            .unwrap()
+            .len(),
+        2
+    );
 }
 
 #[test]
@@ -373,7 +406,10 @@ fn a_choice_that_cannot_be_met_is_refused() {
             tool_choice: Some(choice),
             ..asking()
         };
-        assert_eq!(refused(encode(&request, &TO, Server::OpenAi)), "tool_choice");
+        assert_eq!(
+            refused(encode(&request, &TO, Server::OpenAi)),
+            "tool_choice"
+        );
         assert_eq!(refused(api::encode(&request, &TO)), "tool_choice");
     }
 }
@@ -399,11 +435,11 @@ fn the_shape_of_the_answer_has_a_name() {
             json!({"type": "json_schema", "json_schema": {"name": "answer", "schema": {}, "strict": false}}),
         ),
     ] {
-        let request = Request {
-            format,
-            ..asking()
-        };
-        assert_eq!(to_chat(&request, Server::OpenAi).0["response_format"], expected);
+        let request = Request { format, ..asking() };
+        assert_eq!(
+            to_chat(&request, Server::OpenAi).0["response_format"],
+            expected
+        );
     }
 }
 

@@ -89,7 +89,10 @@ fn media_in_a_tool_result_move_to_a_user_message_in_chat_alone() {
     ]);
     let (body, noted) = to_chat(&request, Server::OpenAi);
     let messages = &body["messages"];
-    assert_eq!(messages[2]["content"], "The result is in the next user message.");
+    assert_eq!(
+        messages[2]["content"],
+        "The result is in the next user message."
+    );
     assert_eq!(messages[3]["content"], "one");
     let kinds = messages[4]["content"].as_array().unwrap().iter();
     let kinds: Vec<&Value> = kinds.map(|part| &part["type"]).collect();

@@ -117,7 +117,11 @@ fn summaries_of_thoughts_are_asked_for() {
         (None, Some(false), Value::Null),
         (None, Some(true), json!({"summary": "auto"})),
         (Some(Effort::None), None, json!({"effort": "none"})),
-        (Some(Effort::Low), None, json!({"effort": "low", "summary": "auto"})),
+        (
+            Some(Effort::Low),
+            None,
+            json!({"effort": "low", "summary": "auto"}),
+        ),
         (Some(Effort::Max), Some(false), json!({"effort": "max"})),
     ] {
         let request = Request {
@@ -152,7 +156,10 @@ fn settings_have_the_names_of_this_api() {
         ("top_p", json!(0.5)),
         ("safety_identifier", json!("u-1")),
         ("stream", json!(true)),
-        ("text", json!({"format": {"type": "json_schema", "name": "answer", "schema": {}, "strict": true}})),
+        (
+            "text",
+            json!({"format": {"type": "json_schema", "name": "answer", "schema": {}, "strict": true}}),
+        ),
         ("presence_penalty", Value::Null),
     ] {
         assert_eq!(body[field], expected, "{field}");
@@ -162,7 +169,10 @@ fn settings_have_the_names_of_this_api() {
 
 #[test]
 fn a_cap_below_what_the_api_takes_is_raised_and_noted() {
-    for (cap, sent, notes) in [(15, 16, vec!["max_completion_tokens: 16"]), (16, 16, vec![])] {
+    for (cap, sent, notes) in [
+        (15, 16, vec!["max_completion_tokens: 16"]),
+        (16, 16, vec![]),
+    ] {
         let request = Request {
             max_output_tokens: Some(cap),
             ..asking()
@@ -206,12 +216,42 @@ fn tools_are_flat_and_lax_unless_said_to_be_strict() {
 #[test]
 fn what_the_api_has_no_form_for_is_refused_by_name() {
     for (field, request) in [
-        ("stop", Request { stop: vec!["x".into()], ..asking() }),
-        ("seed", Request { seed: Some(1), ..asking() }),
-        ("top_k", Request { top_k: Some(1), ..asking() }),
+        (
+            "stop",
+            Request {
+                stop: vec!["x".into()],
+                ..asking()
+            },
+        ),
+        (
+            "seed",
+            Request {
+                seed: Some(1),
+                ..asking()
+            },
+        ),
+        (
+            "top_k",
+            Request {
+                top_k: Some(1),
+                ..asking()
+            },
+        ),
         ("n", Request { n: 2, ..asking() }),
-        ("presence_penalty", Request { presence_penalty: Some(Number::from(1)), ..asking() }),
-        ("frequency_penalty", Request { frequency_penalty: Some(Number::from(1)), ..asking() }),
+        (
+            "presence_penalty",
+            Request {
+                presence_penalty: Some(Number::from(1)),
+                ..asking()
+            },
+        ),
+        (
+            "frequency_penalty",
+            Request {
+                frequency_penalty: Some(Number::from(1)),
+                ..asking()
+            },
+        ),
         ("messages", conversation(vec![])),
     ] {
         assert_eq!(refused(encode(&request, &TO)), field);
@@ -231,7 +271,12 @@ fn a_count_asks_for_nothing_but_what_is_read() {
         ..asking()
     };
     let (body, noted) = read(count::encode(&request, &TO).unwrap());
-    let mut fields: Vec<&str> = body.as_object().unwrap().keys().map(String::as_str).collect();
+    let mut fields: Vec<&str> = body
+        .as_object()
+        .unwrap()
+        .keys()
+        .map(String::as_str)
+        .collect();
     fields.sort_unstable();
     assert_eq!(fields, ["input", "instructions", "model", "tools"]);
     assert!(noted.is_empty(), "{noted:?}");
@@ -240,7 +285,10 @@ fn a_count_asks_for_nothing_but_what_is_read() {
 #[test]
 fn a_count_is_read() {
     for (body, count) in [
-        (r#"{"input_tokens": 51, "object": "response.input_tokens"}"#, Some(51)),
+        (
+            r#"{"input_tokens": 51, "object": "response.input_tokens"}"#,
+            Some(51),
+        ),
         (r#"{"input_tokens": -1}"#, None),
         (r#"{"input_tokens": 9007199254740993}"#, None),
         (r#"{"object": "response.input_tokens"}"#, None),

@@ -74,12 +74,10 @@ pub(super) struct Piece<'a> {
 
 impl<'a> From<wire::Call<'a>> for Piece<'a> {
     fn from(call: wire::Call<'a>) -> Self {
-        let (name, arguments) = call
-            .function
-            .map_or((None, None), |it| {
-                let arguments = it.arguments();
-                (said(it.name), arguments)
-            });
+        let (name, arguments) = call.function.map_or((None, None), |it| {
+            let arguments = it.arguments();
+            (said(it.name), arguments)
+        });
         Self {
             key: call.index,
             id: said(call.id),
