@@ -7,6 +7,7 @@ use bytes::Bytes;
 use crate::Api;
 use crate::canonical::{Request, Unsupported, Usage};
 use crate::openai::chat::{self, ChatRequest};
+use crate::openai::responses::{self, ResponsesRequest};
 use crate::prompt::Prompt;
 use crate::reply::{Asked, Labels, Watch, Writers};
 
@@ -51,6 +52,8 @@ impl fmt::Debug for Facts {
 pub enum Inbound {
     /// For [`Api::Chat`].
     Chat(ChatRequest),
+    /// For [`Api::Responses`].
+    Responses(ResponsesRequest),
 }
 
 impl Inbound {
@@ -59,6 +62,7 @@ impl Inbound {
     pub fn api(&self) -> Api {
         match self {
             Self::Chat(_) => Api::Chat,
+            Self::Responses(_) => Api::Responses,
         }
     }
 
@@ -67,6 +71,7 @@ impl Inbound {
     pub fn facts(&self) -> &Facts {
         match self {
             Self::Chat(request) => &request.facts,
+            Self::Responses(request) => &request.facts,
         }
     }
 
@@ -75,6 +80,7 @@ impl Inbound {
     pub fn body(&self) -> &Bytes {
         match self {
             Self::Chat(request) => request.body(),
+            Self::Responses(request) => request.body(),
         }
     }
 
@@ -87,6 +93,7 @@ impl Inbound {
     pub fn canonical(&self) -> Result<Request<'_>, Unsupported> {
         match self {
             Self::Chat(request) => request.canonical(),
+            Self::Responses(request) => request.canonical(),
         }
     }
 
@@ -95,6 +102,7 @@ impl Inbound {
     pub fn asked(&self) -> Asked {
         match self {
             Self::Chat(request) => request.asked(),
+            Self::Responses(request) => request.asked(),
         }
     }
 
@@ -103,6 +111,7 @@ impl Inbound {
     pub fn watch(&self) -> Box<dyn Watch> {
         match self {
             Self::Chat(request) => Box::new(request.watch()),
+            Self::Responses(request) => Box::new(request.watch()),
         }
     }
 
@@ -111,6 +120,7 @@ impl Inbound {
     pub fn writers(&self, labels: Labels, asked: Asked) -> Writers {
         match self {
             Self::Chat(request) => request.writers(labels, asked),
+            Self::Responses(request) => request.writers(labels),
         }
     }
 
@@ -120,6 +130,7 @@ impl Inbound {
     pub fn usage_of(&self, body: &[u8]) -> Option<Usage> {
         match self {
             Self::Chat(_) => chat::usage_of(body),
+            Self::Responses(_) => responses::usage_of(body),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Chat completions: the request that a client sends, the same request as an
 //! upstream of the same dialect gets it, and the reply and stream that come back.
 
-mod canonical;
+pub(super) mod canonical;
 mod compose;
 mod decode;
 mod encode;

@@ -1,6 +1,7 @@
 //! Usage as the Responses API reports it.
 
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use crate::canonical::Usage;
 
@@ -87,4 +88,28 @@ pub fn render(usage: &Usage) -> String {
         reasoning = reasoning,
         total = total,
     )
+}
+
+/// As [`render`], with `cost` (a JSON number in USD) as `lattice_cost_usd` where there
+/// is one.
+pub(super) fn priced(usage: &Usage, cost: Option<&str>) -> String {
+    let mut json = render(usage);
+    if let Some(cost) = cost.filter(|cost| cost.parse::<serde_json::Number>().is_ok()) {
+        json.pop();
+        json.push_str(&format!(r#","lattice_cost_usd":{cost}}}"#));
+    }
+    json
+}
+
+/// The usage that a reply in one piece reports; `None` when it does not, or when the
+/// body is anything else.
+#[must_use]
+pub fn usage_of(body: &[u8]) -> Option<Usage> {
+    #[derive(Deserialize)]
+    struct Reply<'a> {
+        #[serde(borrow)]
+        usage: &'a RawValue,
+    }
+    let reply: Reply<'_> = serde_json::from_slice(body).ok()?;
+    read(reply.usage.get())
 }
