@@ -19,4 +19,5 @@ mod request;
 mod rewrite;
 mod sse;
 mod support;
+mod to_openai;
 mod translated;

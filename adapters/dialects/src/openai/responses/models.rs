@@ -5,7 +5,10 @@
 /// those of deployments.
 pub(super) fn may_reason(model: &str) -> bool {
     let name = model.rsplit('/').next().unwrap_or_default();
-    let name = name.strip_prefix("ft:").unwrap_or(name).to_ascii_lowercase();
+    let name = name
+        .strip_prefix("ft:")
+        .unwrap_or(name)
+        .to_ascii_lowercase();
     let never = ["gpt-3.5", "gpt-4", "chatgpt-4o", "davinci", "babbage"];
     let is_chat = name.starts_with("gpt-5") && name.contains("-chat");
     !is_chat && !never.iter().any(|prefix| name.starts_with(prefix))

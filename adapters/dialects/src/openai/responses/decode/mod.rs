@@ -98,7 +98,9 @@ impl Decode for Decoder {
                 self.start(Some(&response), sink);
                 Ok(())
             }
-            "response.completed" | "response.incomplete" | "response.failed"
+            "response.completed"
+            | "response.incomplete"
+            | "response.failed"
             | "response.cancelled" => {
                 let response: wire::Response<'_> = member(event.response, "response")?;
                 let named = kind.strip_prefix("response.").unwrap_or_default();
@@ -204,12 +206,7 @@ impl Decoder {
     }
 
     /// Takes an event of the item whose turn it is.
-    fn take(
-        &mut self,
-        step: Step,
-        event: wire::Event<'_>,
-        sink: Sink<'_>,
-    ) -> Result<(), Garbled> {
+    fn take(&mut self, step: Step, event: wire::Event<'_>, sink: Sink<'_>) -> Result<(), Garbled> {
         self.start(None, sink);
         match step {
             Step::Added => {

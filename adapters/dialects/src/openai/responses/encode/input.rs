@@ -80,9 +80,7 @@ impl<'w, 'r> Input<'w, 'r> {
     /// Thoughts go back to their maker, in cipher, since nothing is stored there; and
     /// only before what they led to, which the API insists on.
     fn reasoning(&mut self, reasoning: &Reasoning<'_>, rest: &[Part<'_>]) {
-        let led_to_something = rest
-            .iter()
-            .any(|part| !matches!(part, Part::Reasoning(_)));
+        let led_to_something = rest.iter().any(|part| !matches!(part, Part::Reasoning(_)));
         let proof = reasoning.encrypted.as_deref();
         let proof = proof.filter(|_| reasoning.maker == Maker::OpenAi && led_to_something);
         let Some(proof) = proof else {
@@ -145,12 +143,7 @@ impl<'w, 'r> Input<'w, 'r> {
     }
 
     /// Writes a string where there is nothing to it but one text.
-    fn content(
-        &mut self,
-        key: &str,
-        role: Role,
-        parts: &[&Part<'_>],
-    ) -> Result<(), Unsupported> {
+    fn content(&mut self, key: &str, role: Role, parts: &[&Part<'_>]) -> Result<(), Unsupported> {
         match parts {
             [] => self.out.member(key, ""),
             [Part::Text(text)] => {

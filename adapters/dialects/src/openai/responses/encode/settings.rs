@@ -53,12 +53,7 @@ pub(super) fn refuse(request: &Request<'_>) -> Result<(), Unsupported> {
 }
 
 /// Writes what shapes the reply.
-pub(super) fn write(
-    request: &Request<'_>,
-    to: &Target<'_>,
-    out: &mut Writer,
-    notes: &mut Notes,
-) {
+pub(super) fn write(request: &Request<'_>, to: &Target<'_>, out: &mut Writer, notes: &mut Notes) {
     if let Some(cap) = to.output_cap.or(request.max_output_tokens) {
         if cap < LEAST {
             notes.add(format!("max_completion_tokens: {LEAST}"));
