@@ -11,6 +11,7 @@ mod forward;
 pub mod listener;
 pub mod local;
 pub mod pool;
+mod ratelimits;
 mod reader;
 pub mod respond;
 pub mod routes;

@@ -65,7 +65,14 @@ pub enum NoRoute {
     Path,
     /// The path wants another method.
     Method(&'static str),
+    /// It is offered over HTTP alone, and a WebSocket was asked for.
+    WebSocket,
 }
+
+/// What a caller is told who asks for anything else.
+pub const SERVED: &str = "No such route; this gateway serves POST /v1/chat/completions, \
+    /v1/responses, /v1/embeddings, /v1/messages, /v1/messages/count_tokens, \
+    /v1beta/models/{model}:generateContent and its kin, and GET /v1/models.";
 
 /// The route of a request.
 ///

@@ -8,11 +8,12 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use lattice_dialects::canonical;
 use lattice_dialects::error::{Mark, annotate, translate};
 use lattice_dialects::reply::Verdict;
-use lattice_kernel::{Code, Draft, Ending, Gate, NanoUsd, Record, Refusal, Target, Usage};
+use lattice_kernel::{Code, Dialect, Draft, Ending, Gate, NanoUsd, Record, Refusal, Target, Usage};
 use lattice_providers::{Answer, Exchange, Rejected};
 use pingora::http::ResponseHeader;
 use pingora::protocols::http::ServerSession;
 
+use crate::data::ratelimits;
 use crate::data::reader::Reader;
 use crate::data::respond;
 use crate::data::serve::{After, end_of};
@@ -490,10 +491,16 @@ impl Passed<'_> {
     /// The provider's own limits and names, then ours.
     fn head(&self, draft: &Draft) -> pingora::Result<ResponseHeader> {
         let mut head = respond::head(self.status, draft.request_id)?;
+        for (name, value) in ratelimits::told(self.headers, draft.dialect, draft.at) {
+            head.append_header(name, value)?;
+        }
+        let own: &[&str] = match draft.dialect {
+            Dialect::OpenAi => &["openai-"],
+            Dialect::Anthropic => &["anthropic-organization-id"],
+            Dialect::Gemini => &[],
+        };
         for (name, value) in self.headers {
-            let passes =
-                name.as_str().starts_with("x-ratelimit-") || name.as_str().starts_with("openai-");
-            if passes {
+            if own.iter().any(|own| name.as_str().starts_with(own)) {
                 head.append_header(name.clone(), value.clone())?;
             }
         }

@@ -55,10 +55,14 @@ impl<'m> Form<'m> {
         match kind.split('/').next().unwrap_or_default() {
             "image" => Ok(Self::Image(url())),
             "audio" => match kind.as_str() {
-                "audio/wav" | "audio/x-wav" | "audio/wave" | "audio/vnd.wave" => {
-                    Ok(Self::Audio { format: "wav", data })
-                }
-                "audio/mpeg" | "audio/mp3" => Ok(Self::Audio { format: "mp3", data }),
+                "audio/wav" | "audio/x-wav" | "audio/wave" | "audio/vnd.wave" => Ok(Self::Audio {
+                    format: "wav",
+                    data,
+                }),
+                "audio/mpeg" | "audio/mp3" => Ok(Self::Audio {
+                    format: "mp3",
+                    data,
+                }),
                 _ => refuse("OpenAI hears WAV and MP3; convert it to one of these"),
             },
             "video" => refuse("OpenAI sees no films; send images of it"),

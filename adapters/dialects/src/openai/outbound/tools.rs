@@ -102,14 +102,18 @@ fn check(request: &Request<'_>) -> Result<(), Unsupported> {
             "{name} is not among the tools; offer it or do not name it"
         ));
     }
-    let allows_none = matches!(&request.tool_choice, Some(ToolChoice::Allowed { names, .. }) if names.is_empty());
+    let allows_none =
+        matches!(&request.tool_choice, Some(ToolChoice::Allowed { names, .. }) if names.is_empty());
     if allows_none || needs_one && offered.is_empty() {
         return refuse("it leaves no tool to call; offer one or leave it out".to_owned());
     }
     for tool in &request.tools {
         let schema = tool.parameters.map(|schema| schema.get());
         if schema.is_some_and(|schema| json::members(schema).is_none()) {
-            let why = format!("the parameters of {} must be a JSON object", shown(&tool.name));
+            let why = format!(
+                "the parameters of {} must be a JSON object",
+                shown(&tool.name)
+            );
             return Err(Unsupported::new("tools.function.parameters", why));
         }
     }

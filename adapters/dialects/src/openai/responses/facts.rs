@@ -128,7 +128,7 @@ impl Facts {
             result,
         } = std::mem::take(&mut self.item);
         if let (Kind::Painted, Some(picture)) = (kind, result) {
-            self.prompt.take_back(picture);
+            self.prompt.take(picture);
             self.prompt.images += 1;
         }
         let elsewhere = match kind {

@@ -158,6 +158,7 @@ fn the_error_event_goes_on_counting() {
         message: "The provider's stream \"ended\".",
         param: None,
         code: None,
+        retry_after: None,
         mark: Mark {
             gate: "execution",
             code: "provider_error",

@@ -401,6 +401,7 @@ fn a_reply_that_is_too_long_ends_with_an_error() {
         message: "too long",
         param: None,
         code: None,
+        retry_after: None,
         mark: Mark {
             gate: "execution",
             code: "provider_error",

@@ -111,8 +111,7 @@ impl<'w, 'r> Messages<'w, 'r> {
             }
         }
         self.begin("tool");
-        self.out
-            .member("tool_call_id", self.ids.spell(&result.id));
+        self.out.member("tool_call_id", self.ids.spell(&result.id));
         if moved.len() > before {
             self.notes
                 .add("messages.content: media of a tool result were sent in a user message");
