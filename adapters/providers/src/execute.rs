@@ -10,12 +10,15 @@ use lattice_dialects::openai::chat::ChatRequest;
 use lattice_kernel::call::Target;
 use lattice_kernel::gates::Execution;
 use lattice_kernel::proof::{Departure, Dispatch};
-use lattice_kernel::{Code, Ending, Gate, Intended, Outcome, Record, Refusal};
+use lattice_kernel::{Ending, Intended, Outcome, Record, Refusal};
+use tokio::time::Instant;
 use uuid::Uuid;
 
+use crate::attempts::{Missed, Step, Walk, attempted};
 use crate::kinds::{Asking, Prepared};
 use crate::memory::Memory;
 use crate::provider::{Directory, Provider};
+use crate::resilience::{Attempted, Bounded, Flight, Health};
 use crate::transport::{Exchange, Transport, TransportError, UpstreamRequest};
 use crate::verdict::{Fault, fault_of, unsupported};
 
@@ -40,8 +43,8 @@ pub struct Outbound {
 pub struct Remote<T> {
     transport: T,
     directory: Directory,
-    /// How long a provider may stay silent before its head.
-    first_byte: Duration,
+    /// What is known of every target.
+    pub health: Health,
     /// What callers lose between two requests.
     pub memory: Arc<Memory>,
 }
@@ -61,8 +64,8 @@ pub enum Reply<E> {
 pub struct Answer<E> {
     /// Who answers.
     pub target: Arc<Target>,
-    /// The reply.
-    pub exchange: E,
+    /// The reply, under the time limits of its provider.
+    pub exchange: Bounded<E>,
     /// Reads it; `None` where it is in the caller's dialect.
     pub decoder: Option<Box<dyn Decode>>,
     /// The open record; closing it settles.
@@ -104,17 +107,18 @@ pub struct Failure {
 }
 
 impl<T> Remote<T> {
-    /// Calls the providers of `directory` over `transport`.
-    pub fn new(
+    /// Calls the providers of `directory` over `transport`, and keeps an eye on each
+    /// of `targets`.
+    pub fn new<'a>(
         transport: T,
         directory: Directory,
-        first_byte: Duration,
+        targets: impl IntoIterator<Item = &'a Arc<Target>>,
         memory: Arc<Memory>,
     ) -> Self {
         Self {
+            health: Health::new(directory.names().cloned(), targets),
             transport,
             directory,
-            first_byte,
             memory,
         }
     }
@@ -130,26 +134,18 @@ struct Call {
 
 /// An exchange under way.
 struct Opened<E> {
-    provider: Arc<Provider>,
-    target: Arc<Target>,
-    exchange: E,
+    step: Step,
+    flight: Flight,
+    exchange: Bounded<E>,
     noted: Vec<Box<str>>,
 }
 
-/// An attempt that came to nothing.
-struct Missed {
-    refusal: Refusal,
-    /// The target has seen nothing: another may be asked.
-    unseen: bool,
-}
-
-impl Missed {
-    fn before(refusal: Refusal) -> Self {
-        Self {
-            refusal,
-            unseen: true,
-        }
-    }
+/// What came of an exchange.
+enum Concluded<E> {
+    /// The walk is over.
+    Reply(Reply<E>),
+    /// Another target may be asked.
+    Missed(Record, Missed),
 }
 
 impl<T: Transport> Execution for Remote<T> {
@@ -171,20 +167,23 @@ impl<T: Transport> Execution for Remote<T> {
             body: Arc::new(body),
             scope: principal.key.id,
         };
-        let mut last = nothing_to_call();
-        for target in plan.targets() {
-            match self.attempt(&call, target, &mut record).await {
-                Ok(opened) => return self.conclude(opened, &call, record, noted).await,
-                Err(missed) => {
-                    last = missed.refusal;
-                    if !missed.unseen {
-                        break;
+        let mut walk = Walk::of(&plan, &self.directory, &self.health, Instant::now());
+        while record.affords_attempt()
+            && let Some((step, flight)) = walk.next().await
+        {
+            let missed = match self.attempt(&call, step, flight, &mut record).await {
+                Ok(opened) => match self.conclude(opened, &call, record, noted.clone()).await {
+                    Concluded::Reply(reply) => return reply,
+                    Concluded::Missed(still_open, missed) => {
+                        record = still_open;
+                        missed
                     }
-                    record.unreached();
-                }
-            }
+                },
+                Err(missed) => missed,
+            };
+            walk.missed(missed, Instant::now());
         }
-        failed(record, last)
+        failed(record, walk.given_up(Instant::now()))
     }
 }
 
@@ -192,17 +191,13 @@ impl<T: Transport> Remote<T> {
     async fn attempt(
         &self,
         call: &Call,
-        target: &Arc<Target>,
+        step: Step,
+        mut flight: Flight,
         record: &mut Record,
     ) -> Result<Opened<T::Exchange>, Missed> {
-        let Some(provider) = self.directory.get(&target.provider) else {
-            let why = format!("no provider {:?}", target.provider);
-            return Err(Missed::before(
-                TransportError::Unreached(why).refusal(&target.provider),
-            ));
-        };
+        let (provider, target) = (&step.provider, &step.target);
         let prepared = self.prepare(call, provider, target).await;
-        let Prepared { payload, mut noted } = prepared.map_err(Missed::before)?;
+        let Prepared { payload, mut noted } = prepared.map_err(Missed::lasting)?;
         record.attempt(target.clone());
         let request = UpstreamRequest {
             payload,
@@ -210,21 +205,30 @@ impl<T: Transport> Remote<T> {
             target: target.clone(),
             scope: call.scope,
         };
-        let opened = self
-            .transport
-            .open(&call.dispatch, provider, request, self.first_byte)
-            .await;
-        let exchange = opened.map_err(|error| Missed {
-            unseen: error.is_unseen(),
-            refusal: error.refusal(&target.provider),
-        })?;
-        noted.extend(exchange.noted().iter().cloned());
-        Ok(Opened {
-            provider: provider.clone(),
-            target: target.clone(),
-            exchange,
-            noted,
-        })
+        let opened = self.transport.open(&call.dispatch, provider, request);
+        let opened = tokio::time::timeout_at(step.deadline, opened);
+        match opened.await.unwrap_or_else(|_| Err(overdue(provider))) {
+            Ok(exchange) => {
+                noted.extend(exchange.noted().iter().cloned());
+                let exchange = Bounded::new(exchange, provider.timeouts, step.deadline);
+                Ok(Opened {
+                    step,
+                    flight,
+                    exchange,
+                    noted,
+                })
+            }
+            Err(error) => {
+                flight.tell(attempted(&error), Instant::now());
+                if error.is_unseen() {
+                    record.unreached();
+                }
+                // An engine in this process has a queue of its own to wait in.
+                let passes = !matches!(error, TransportError::Refused(_));
+                let refusal = error.refusal(&target.provider);
+                Err(Missed { refusal, passes })
+            }
+        }
     }
 
     /// A large body takes its time to translate, and other requests need the thread.
@@ -261,19 +265,24 @@ impl<T: Transport> Remote<T> {
         call: &Call,
         mut record: Record,
         mut noted: Vec<Box<str>>,
-    ) -> Reply<T::Exchange> {
+    ) -> Concluded<T::Exchange> {
         let Opened {
-            provider,
-            target,
+            step,
+            mut flight,
             exchange,
             noted: translated,
         } = opened;
+        let Step {
+            provider, target, ..
+        } = step;
         noted.extend(translated);
         let status = exchange.status();
         record.answered(status);
         if (200..=299).contains(&status) {
+            flight.tell(Attempted::Answered, Instant::now());
+            record.on_end(move |ending| flight.ended(ending, Instant::now()));
             let chat = &call.body.chat;
-            return Reply::Answer(Box::new(Answer {
+            return Concluded::Reply(Reply::Answer(Box::new(Answer {
                 decoder: provider.kind.decoder(call.dispatch.request_id()),
                 target,
                 exchange,
@@ -282,14 +291,21 @@ impl<T: Transport> Remote<T> {
                 usage_asked: chat.include_usage,
                 stream: chat.stream,
                 choices: chat.n,
-            }));
+            })));
         }
         let headers = exchange.headers().clone();
         let body = error_body(exchange).await;
         let facts = provider.kind.read_error(&body);
-        match fault_of(&target.provider, status, &headers, facts.as_ref()) {
-            Fault::Provider(refusal) => failed(record, refusal),
-            Fault::Caller => Reply::Rejected(Box::new(Rejected {
+        let fault = fault_of(&target.provider, status, &headers, facts.as_ref());
+        flight.tell(fault.attempted(), Instant::now());
+        match fault {
+            Fault::Account(refusal) => Concluded::Missed(record, Missed::lasting(refusal)),
+            Fault::Limit(refusal) => {
+                flight.cool(Instant::now(), refusal.retry_after.unwrap_or_default());
+                Concluded::Missed(record, Missed::passing(refusal))
+            }
+            Fault::Provider(refusal) => Concluded::Missed(record, Missed::passing(refusal)),
+            Fault::Caller => Concluded::Reply(Reply::Rejected(Box::new(Rejected {
                 target,
                 status,
                 headers,
@@ -297,7 +313,7 @@ impl<T: Transport> Remote<T> {
                 facts,
                 noted,
                 outcome: record.close(Ending::Rejected),
-            })),
+            }))),
         }
     }
 }
@@ -327,10 +343,7 @@ fn failed<E>(record: Record, refusal: Refusal) -> Reply<E> {
     Reply::Failed(Box::new(Failure { refusal, outcome }))
 }
 
-fn nothing_to_call() -> Refusal {
-    Refusal::new(
-        Gate::Execution,
-        Code::LatticeInternal,
-        "The plan names no target; report the request id.",
-    )
+fn overdue(provider: &Provider) -> TransportError {
+    let total = provider.timeouts.total;
+    TransportError::TimedOut(format!("the request took longer than {total:?}"))
 }
