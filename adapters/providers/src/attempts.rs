@@ -52,6 +52,8 @@ pub(crate) struct Step {
     /// When the call must be over if this target answers it.
     pub deadline: Instant,
     vital: Arc<Vital>,
+    /// How often it has failed this request.
+    missed: u32,
     next: Next,
 }
 
@@ -68,7 +70,7 @@ pub(crate) struct Walk<'a> {
     /// In the order in which they are asked.
     steps: Vec<Step>,
     place: usize,
-    round: u32,
+    /// How often each of them may be asked again.
     retries: u32,
     /// What came of the attempts so far.
     told: Option<Missed>,
@@ -88,6 +90,7 @@ impl<'a> Walk<'a> {
                     provider: provider.clone(),
                     deadline: now + provider.timeouts.total,
                     vital: vital.clone(),
+                    missed: 0,
                     next: Next::At(now),
                 }),
                 _ => {
@@ -110,7 +113,6 @@ impl<'a> Walk<'a> {
             health,
             steps,
             place: 0,
-            round: 0,
             retries: routing.retries,
             told,
             shut: None,
@@ -135,20 +137,20 @@ impl<'a> Walk<'a> {
             let due = self.again(now)?;
             tokio::time::sleep_until(due).await;
             self.place = 0;
-            self.round += 1;
         }
     }
 
     /// The target that [`Self::next`] named did not answer.
     pub fn missed(&mut self, missed: Missed, now: Instant) {
-        let next = if missed.passes {
-            let told = missed.refusal.retry_after;
-            Next::At(now + backoff::wait(self.round, told, self.health.dice()))
-        } else {
-            Next::Never
-        };
+        let (retries, dice) = (self.retries, self.health.dice());
         if let Some(step) = self.at_hand() {
-            step.next = next;
+            step.next = if missed.passes && step.missed < retries {
+                let told = missed.refusal.retry_after;
+                Next::At(now + backoff::wait(step.missed, told, dice))
+            } else {
+                Next::Never
+            };
+            step.missed += 1;
         }
         let kept = self.told.as_ref().is_some_and(|told| told.passes) && !missed.passes;
         if !kept {
@@ -159,9 +161,6 @@ impl<'a> Walk<'a> {
     /// When the plan is walked again: as soon as one of its targets may be asked,
     /// if the caller can be asked to wait for that.
     fn again(&self, now: Instant) -> Option<Instant> {
-        if self.round >= self.retries {
-            return None;
-        }
         let dues = self.steps.iter().filter_map(|step| match step.next {
             Next::At(due) => Some(due.max(now)).filter(|due| *due < step.deadline),
             Next::Never => None,
@@ -174,9 +173,7 @@ impl<'a> Walk<'a> {
     pub fn given_up(self, now: Instant) -> Refusal {
         match (self.told, self.shut) {
             (Some(Missed { refusal, passes }), shut) if passes || shut.is_none() => refusal,
-            (_, Some((until, provider))) => {
-                unwell(&provider, until.saturating_duration_since(now))
-            }
+            (_, Some((until, provider))) => unwell(&provider, until.saturating_duration_since(now)),
             (_, None) => nothing_to_call(),
         }
     }

@@ -140,14 +140,6 @@ struct Opened<E> {
     noted: Vec<Box<str>>,
 }
 
-/// What came of an exchange.
-enum Concluded<E> {
-    /// The walk is over.
-    Reply(Reply<E>),
-    /// Another target may be asked.
-    Missed(Record, Missed),
-}
-
 impl<T: Transport> Execution for Remote<T> {
     type Body = Outbound;
     type Reply = Reply<T::Exchange>;
@@ -172,12 +164,12 @@ impl<T: Transport> Execution for Remote<T> {
             && let Some((step, flight)) = walk.next().await
         {
             let missed = match self.attempt(&call, step, flight, &mut record).await {
-                Ok(opened) => match self.conclude(opened, &call, record, noted.clone()).await {
-                    Concluded::Reply(reply) => return reply,
-                    Concluded::Missed(still_open, missed) => {
-                        record = still_open;
-                        missed
-                    }
+                Ok(opened) if opened.is_success() => {
+                    return answer(opened, &call, record, noted);
+                }
+                Ok(opened) => match judge(opened).await {
+                    Ok(objection) => return rejected(objection, record, noted),
+                    Err(missed) => missed,
                 },
                 Err(missed) => missed,
             };
@@ -210,6 +202,7 @@ impl<T: Transport> Remote<T> {
         match opened.await.unwrap_or_else(|_| Err(overdue(provider))) {
             Ok(exchange) => {
                 noted.extend(exchange.noted().iter().cloned());
+                record.answered(exchange.status());
                 let exchange = Bounded::new(exchange, provider.timeouts, step.deadline);
                 Ok(Opened {
                     step,
@@ -258,64 +251,110 @@ impl<T: Transport> Remote<T> {
             .await
             .unwrap_or_else(|error| Err(lattice_kernel::Draft::internal(error.to_string())))
     }
+}
 
-    async fn conclude(
-        &self,
-        opened: Opened<T::Exchange>,
-        call: &Call,
-        mut record: Record,
-        mut noted: Vec<Box<str>>,
-    ) -> Concluded<T::Exchange> {
-        let Opened {
-            step,
-            mut flight,
-            exchange,
-            noted: translated,
-        } = opened;
-        let Step {
-            provider, target, ..
-        } = step;
-        noted.extend(translated);
-        let status = exchange.status();
-        record.answered(status);
-        if (200..=299).contains(&status) {
-            flight.tell(Attempted::Answered, Instant::now());
-            record.on_end(move |ending| flight.ended(ending, Instant::now()));
-            let chat = &call.body.chat;
-            return Concluded::Reply(Reply::Answer(Box::new(Answer {
-                decoder: provider.kind.decoder(call.dispatch.request_id()),
-                target,
-                exchange,
-                record,
-                noted,
-                usage_asked: chat.include_usage,
-                stream: chat.stream,
-                choices: chat.n,
-            })));
-        }
-        let headers = exchange.headers().clone();
-        let body = error_body(exchange).await;
-        let facts = provider.kind.read_error(&body);
-        let fault = fault_of(&target.provider, status, &headers, facts.as_ref());
-        flight.tell(fault.attempted(), Instant::now());
-        match fault {
-            Fault::Account(refusal) => Concluded::Missed(record, Missed::lasting(refusal)),
-            Fault::Limit(refusal) => {
-                flight.cool(Instant::now(), refusal.retry_after.unwrap_or_default());
-                Concluded::Missed(record, Missed::passing(refusal))
-            }
-            Fault::Provider(refusal) => Concluded::Missed(record, Missed::passing(refusal)),
-            Fault::Caller => Concluded::Reply(Reply::Rejected(Box::new(Rejected {
-                target,
-                status,
-                headers,
-                body,
-                facts,
-                noted,
-                outcome: record.close(Ending::Rejected),
-            }))),
-        }
+impl<E: Exchange> Opened<E> {
+    fn is_success(&self) -> bool {
+        (200..=299).contains(&self.exchange.status())
     }
+}
+
+/// A reply begins: from here on nobody else is asked.
+fn answer<E>(
+    opened: Opened<E>,
+    call: &Call,
+    mut record: Record,
+    mut noted: Vec<Box<str>>,
+) -> Reply<E> {
+    let Opened {
+        step,
+        mut flight,
+        exchange,
+        noted: translated,
+    } = opened;
+    let Step {
+        provider, target, ..
+    } = step;
+    noted.extend(translated);
+    flight.tell(Attempted::Answered, Instant::now());
+    record.on_end(move |ending| flight.ended(ending, Instant::now()));
+    let chat = &call.body.chat;
+    Reply::Answer(Box::new(Answer {
+        decoder: provider.kind.decoder(call.dispatch.request_id()),
+        target,
+        exchange,
+        record,
+        noted,
+        usage_asked: chat.include_usage,
+        stream: chat.stream,
+        choices: chat.n,
+    }))
+}
+
+/// A target's objection to the request itself.
+struct Objection {
+    target: Arc<Target>,
+    status: u16,
+    headers: HeaderMap,
+    body: Bytes,
+    facts: Option<ErrorFacts>,
+    noted: Vec<Box<str>>,
+}
+
+/// Reads an error, and says whose fault it is.
+async fn judge<E: Exchange>(opened: Opened<E>) -> Result<Objection, Missed> {
+    let Opened {
+        step,
+        mut flight,
+        exchange,
+        noted,
+    } = opened;
+    let Step {
+        provider, target, ..
+    } = step;
+    let status = exchange.status();
+    let headers = exchange.headers().clone();
+    let body = error_body(exchange).await;
+    let facts = provider.kind.read_error(&body);
+    let fault = fault_of(&target.provider, status, &headers, facts.as_ref());
+    flight.tell(fault.attempted(), Instant::now());
+    match fault {
+        Fault::Account(refusal) => Err(Missed::lasting(refusal)),
+        Fault::Limit(refusal) => {
+            flight.cool(Instant::now(), refusal.retry_after.unwrap_or_default());
+            Err(Missed::passing(refusal))
+        }
+        Fault::Provider(refusal) => Err(Missed::passing(refusal)),
+        Fault::Caller => Ok(Objection {
+            target,
+            status,
+            headers,
+            body,
+            facts,
+            noted,
+        }),
+    }
+}
+
+fn rejected<E>(objection: Objection, record: Record, mut noted: Vec<Box<str>>) -> Reply<E> {
+    let Objection {
+        target,
+        status,
+        headers,
+        body,
+        facts,
+        noted: translated,
+    } = objection;
+    noted.extend(translated);
+    Reply::Rejected(Box::new(Rejected {
+        target,
+        status,
+        headers,
+        body,
+        facts,
+        noted,
+        outcome: record.close(Ending::Rejected),
+    }))
 }
 
 /// The text of an error, as far as it comes in time and has room.

@@ -159,9 +159,18 @@ mod tests {
         for (fields, millis) in [
             (&[("retry-after", "7")][..], Some(7_000)),
             (&[("retry-after", " 7 ")], Some(7_000)),
-            (&[("retry-after-ms", "250"), ("retry-after", "1")], Some(250)),
-            (&[date, ("retry-after", "Mon, 23 Nov 2026 10:00:09 GMT")], Some(9_000)),
-            (&[date, ("retry-after", "Mon, 23 Nov 2026 09:59:00 GMT")], None),
+            (
+                &[("retry-after-ms", "250"), ("retry-after", "1")],
+                Some(250),
+            ),
+            (
+                &[date, ("retry-after", "Mon, 23 Nov 2026 10:00:09 GMT")],
+                Some(9_000),
+            ),
+            (
+                &[date, ("retry-after", "Mon, 23 Nov 2026 09:59:00 GMT")],
+                None,
+            ),
             (&[("retry-after", "Mon, 23 Nov 2026 10:00:09 GMT")], None),
             (&[("retry-after", "-1")], None),
             (&[("retry-after", "soon")], None),

@@ -121,8 +121,8 @@ pub enum Balance {
 pub struct Routing {
     /// Which target is asked first; the others follow in the order of the plan.
     pub balance: Balance,
-    /// How often the plan may be walked again, once every target has failed in a
-    /// way that may pass.
+    /// How often each target may be asked again, once all have failed and this one
+    /// in a way that may pass.
     pub retries: u32,
 }
 

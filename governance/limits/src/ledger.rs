@@ -442,10 +442,22 @@ mod tests {
             let (hold, over) = reserved.expect("room for the least");
             (hold.reserved().map(NanoUsd::get), over.len())
         };
-        assert_eq!(held(&[budget(Window::Month, 80, Mode::Hard)]), (Some(80), 0));
-        assert_eq!(held(&[budget(Window::Month, 79, Mode::Hard)]), (Some(40), 0));
-        assert_eq!(held(&[budget(Window::Month, 79, Mode::Soft)]), (Some(40), 0));
-        assert_eq!(held(&[budget(Window::Month, 39, Mode::Soft)]), (Some(40), 1));
+        assert_eq!(
+            held(&[budget(Window::Month, 80, Mode::Hard)]),
+            (Some(80), 0)
+        );
+        assert_eq!(
+            held(&[budget(Window::Month, 79, Mode::Hard)]),
+            (Some(40), 0)
+        );
+        assert_eq!(
+            held(&[budget(Window::Month, 79, Mode::Soft)]),
+            (Some(40), 0)
+        );
+        assert_eq!(
+            held(&[budget(Window::Month, 39, Mode::Soft)]),
+            (Some(40), 1)
+        );
         let ledger = Ledger::default();
         ledger.set_budgets([budget(Window::Month, 39, Mode::Hard)]);
         let refused = ledger.reserve_up_to(NOW, &[team()], usd(80), usd(40));

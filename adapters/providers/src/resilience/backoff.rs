@@ -11,11 +11,11 @@ const CAP: Duration = Duration::from_secs(5);
 /// A caller that is kept waiting for longer is better told to come back.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The wait before walk `round` + 2: a random part of a bound that doubles, so that
+/// The wait for a target that has failed a request `before` and once more: a random part of a bound that doubles, so that
 /// callers who failed together do not come back together; never less than what the
 /// provider asked for.
-pub(crate) fn wait(round: u32, told: Option<Duration>, dice: &Dice) -> Duration {
-    let bound = BASE.saturating_mul(1 << round.min(16)).min(CAP);
+pub(crate) fn wait(before: u32, told: Option<Duration>, dice: &Dice) -> Duration {
+    let bound = BASE.saturating_mul(1 << before.min(16)).min(CAP);
     dice.part_of(bound).max(told.unwrap_or_default())
 }
 
@@ -30,7 +30,10 @@ mod tests {
             let waits: Vec<_> = (0..500).map(|_| wait(round, None, &dice)).collect();
             let (bound, longest) = (Duration::from_millis(bound), waits.iter().max());
             let longest = *longest.expect("some");
-            assert!(longest <= bound && longest > bound * 9 / 10, "{longest:?} of {bound:?}");
+            assert!(
+                longest <= bound && longest > bound * 9 / 10,
+                "{longest:?} of {bound:?}"
+            );
             let shortest = *waits.iter().min().expect("some");
             assert!(shortest < bound / 10, "{shortest:?} of {bound:?}");
         }

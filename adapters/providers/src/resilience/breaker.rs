@@ -273,7 +273,11 @@ mod tests {
         assert_eq!(breaker.enter(until), Err(until + PROBING));
         assert_eq!(breaker.standing(until), Standing::Shut);
         breaker.unresolved(true);
-        assert_eq!(breaker.enter(until), Ok(true), "its client left: the next one");
+        assert_eq!(
+            breaker.enter(until),
+            Ok(true),
+            "its client left: the next one"
+        );
         breaker.answered(true);
         assert_eq!(breaker.enter(until), Ok(false));
     }
@@ -285,7 +289,10 @@ mod tests {
         for longest in [10, 20, 40, 80, 120, 120] {
             let open = span(&breaker, now);
             let longest = seconds(longest);
-            assert!(open <= longest && open >= longest * 4 / 5, "{open:?} of {longest:?}");
+            assert!(
+                open <= longest && open >= longest * 4 / 5,
+                "{open:?} of {longest:?}"
+            );
             now += open;
             assert_eq!(breaker.enter(now), Ok(true));
             breaker.failed(now, true, &dice());
@@ -329,7 +336,11 @@ mod tests {
         assert_eq!(breaker.enter(later), Ok(true));
         breaker.failed(later, false, &dice());
         breaker.finished();
-        assert_eq!(breaker.condition(later), Condition::HalfOpen, "the probe decides");
+        assert_eq!(
+            breaker.condition(later),
+            Condition::HalfOpen,
+            "the probe decides"
+        );
     }
 
     #[test]

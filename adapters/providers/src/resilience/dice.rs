@@ -53,7 +53,10 @@ mod tests {
         for _ in 0..60_000 {
             seen[usize::try_from(dice.below(6)).expect("small")] += 1;
         }
-        assert!(seen.iter().all(|count| (9_500..10_500).contains(count)), "{seen:?}");
+        assert!(
+            seen.iter().all(|count| (9_500..10_500).contains(count)),
+            "{seen:?}"
+        );
         assert_eq!((dice.below(0), dice.below(1)), (0, 0));
     }
 
@@ -62,6 +65,9 @@ mod tests {
         let dice = Dice::seeded(7);
         let most = Duration::from_nanos(3);
         let parts: Vec<u128> = (0..400).map(|_| dice.part_of(most).as_nanos()).collect();
-        assert_eq!((parts.iter().min(), parts.iter().max()), (Some(&0), Some(&3)));
+        assert_eq!(
+            (parts.iter().min(), parts.iter().max()),
+            (Some(&0), Some(&3))
+        );
     }
 }

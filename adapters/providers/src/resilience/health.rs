@@ -142,7 +142,9 @@ impl Health {
         for target in targets {
             if let Some(site) = sites.get_mut(&target.provider) {
                 let vital = || Arc::new(Vital::new(&dice, &site.tally));
-                site.models.entry(target.model.clone()).or_insert_with(vital);
+                site.models
+                    .entry(target.model.clone())
+                    .or_insert_with(vital);
             }
         }
         Self { sites, dice }
@@ -311,7 +313,9 @@ mod tests {
     }
 
     fn count(health: &Health, of: Attempted) -> u64 {
-        let counts = health.attempts().filter(|(_, attempted, _)| *attempted == of);
+        let counts = health
+            .attempts()
+            .filter(|(_, attempted, _)| *attempted == of);
         counts.map(|(_, _, count)| count).sum()
     }
 
@@ -325,7 +329,10 @@ mod tests {
             })
             .collect();
         let closed = Condition::Closed;
-        let expected = [("listed".to_owned(), 0, closed), ("other".to_owned(), 100, closed)];
+        let expected = [
+            ("listed".to_owned(), 0, closed),
+            ("other".to_owned(), 100, closed),
+        ];
         assert_eq!(shown(&health, now), expected);
         drop(flights);
         assert_eq!(shown(&health, now)[1].1, 0);

@@ -17,9 +17,15 @@ enum Attempt {
     /// Refused with a status that says that nothing was generated.
     Refused(u16),
     /// Silence, a broken connection, or a status that says that something gave up.
-    Unknown { status: Option<u16>, billed: u64 },
+    Unknown {
+        status: Option<u16>,
+        billed: u64,
+    },
     /// A reply whose usage is told, or not.
-    Answered { tokens: u64, told: bool },
+    Answered {
+        tokens: u64,
+        told: bool,
+    },
 }
 
 impl Attempt {
