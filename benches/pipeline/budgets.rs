@@ -49,10 +49,10 @@ impl Constraints for Budgets {
             return Err(Draft::internal("the plan is empty"));
         };
         let bound = bound(&body, Family::of(&target.model));
-        let cap = body.output_cap().unwrap_or(target.max_output_tokens);
+        let cap = body.facts.output_cap.unwrap_or(target.max_output_tokens);
         let most = Usage {
             input: bound,
-            output: cap.saturating_mul(body.n.into()),
+            output: cap.saturating_mul(body.facts.n.into()),
             ..Usage::default()
         };
         let reserved = target.price.as_ref().and_then(|price| price.cost(&most));
@@ -84,11 +84,11 @@ fn scopes(who: &Principal) -> Vec<Scope> {
 }
 
 fn bound(body: &Body, family: Family) -> u64 {
-    let prompt = &body.prompt;
+    let prompt = &body.facts.prompt;
     let size = PromptSize {
-        messages: body.messages as u64,
-        tools: body.has_tools,
-        schema: body.has_schema,
+        messages: body.facts.messages as u64,
+        tools: body.facts.has_tools,
+        schema: body.facts.has_schema,
         body_bytes: body.body().len() as u64,
         ..PromptSize::default()
     };

@@ -4,11 +4,12 @@ use std::hint::black_box;
 
 use bytes::Bytes;
 use lattice_dialects::anthropic::messages;
-use lattice_dialects::canonical::{Decode, Encoded, Target};
+use lattice_dialects::canonical::{Decode, Encoded, Target, Usage};
 use lattice_dialects::gemini::generate;
-use lattice_dialects::openai::chat::{
-    Asked, ChatRequest, Labels, Relay, Rewrite, Translator, Usage, Verdict,
-};
+use lattice_dialects::openai::chat::{ChatRequest, ChatWatch, Rewrite};
+use lattice_dialects::reply::{Asked, Labels, Relay, Translator, Verdict};
+
+use crate::small_chat;
 
 /// A request to an upstream of the same dialect: parsed and spliced.
 #[must_use]
@@ -39,7 +40,7 @@ pub fn to_gemini(body: &Bytes) -> Encoded {
 /// A stream of the same dialect.
 #[must_use]
 pub fn relayed(events: &[Bytes]) -> Verdict {
-    let mut relay = Relay::new(Asked::Yes, 1);
+    let mut relay = Relay::new(Box::new(ChatWatch::new(Asked::Yes, 1)));
     let mut out = Vec::new();
     for event in events {
         relay.push(event.clone(), &mut price, &mut out);
@@ -64,11 +65,12 @@ pub fn from_gemini(events: &[Bytes]) -> Verdict {
 
 fn translated(events: &[Bytes], decoder: Box<dyn Decode>) -> Verdict {
     let labels = Labels {
-        id: "chatcmpl-0".to_owned(),
+        id: "0".to_owned(),
         created: 1_760_000_000,
         model: "assistant".to_owned(),
     };
-    let mut translator = Translator::new(decoder, labels, Asked::Yes);
+    let mut translator =
+        Translator::new(decoder, parsed(&small_chat()).writers(labels, Asked::Yes));
     let mut out = Vec::new();
     for event in events {
         translator.push(event.clone(), &mut price, &mut out);
@@ -104,7 +106,7 @@ mod tests {
         let body = large_chat();
         assert!((165_000..175_000).contains(&body.len()), "{}", body.len());
         let chat = parsed(&body);
-        assert_eq!((chat.messages, chat.tool_names.len()), (40, 40));
+        assert_eq!((chat.facts.messages, chat.facts.tool_names.len()), (40, 40));
         assert!(small_chat().len() < 1000);
     }
 

@@ -15,16 +15,26 @@
 //! in this crate waits, allocates without bound or depends on another crate of
 //! ours.
 //!
-//! Start with [`openai::chat::ChatRequest::parse`], which shows how a body is
-//! read ([`json`]) and rewritten ([`splice`]); then [`openai::chat::Relay`], the
-//! way back, which stands on [`sse`]. For a target of another dialect,
-//! [`anthropic::messages`] has all there is to one: `encode`, `Decoder`,
-//! `read_error`.
+//! Start with [`Inbound`], which lists what a client may ask for, and
+//! [`openai::chat::ChatRequest::parse`], which shows how a body is read ([`json`])
+//! and rewritten ([`splice`]); then [`reply`], the way back, which stands on
+//! [`sse`]. For a target of another dialect, [`anthropic::messages`] has all there
+//! is to one: `encode`, `Decoder`, `read_error`.
 
 pub mod anthropic;
+mod api;
 pub mod canonical;
+pub mod error;
+mod fields;
 pub mod gemini;
+mod inbound;
 pub mod json;
 pub mod openai;
+mod prompt;
+pub mod reply;
 pub mod splice;
 pub mod sse;
+
+pub use api::Api;
+pub use inbound::{Facts, Inbound};
+pub use prompt::Prompt;

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
-use lattice_dialects::canonical::{Decode, ErrorFacts};
-use lattice_dialects::openai::chat::ChatRequest;
+use lattice_dialects::canonical::ErrorFacts;
+use lattice_dialects::{Api, Facts, Inbound};
 use lattice_kernel::call::Target;
 use lattice_kernel::gates::Execution;
 use lattice_kernel::proof::{Departure, Dispatch};
@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::attempts::{Missed, Step, Walk, attempted};
-use crate::kinds::{Asking, Prepared};
+use crate::kinds::{Asking, Forwarded, Prepared, Reads, wire};
 use crate::memory::Memory;
 use crate::provider::{Directory, Provider};
 use crate::resilience::{Attempted, Bounded, Flight, Health};
@@ -33,10 +33,51 @@ const ERROR_PATIENCE: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct Outbound {
     /// The request as it came.
-    pub chat: ChatRequest,
+    pub asked: Asked,
+    /// What goes along with it to a provider of the same dialect.
+    pub forwarded: Forwarded,
     /// A hard budget applies: the request must carry a cap in the field that the
     /// target reads, the caller's or else the target's own.
     pub cap_output: bool,
+}
+
+/// What a caller asks for.
+#[derive(Debug)]
+pub enum Asked {
+    /// That a model generates.
+    Generation(Inbound),
+}
+
+impl Asked {
+    /// What the gates ask of the request.
+    #[must_use]
+    pub fn facts(&self) -> &Facts {
+        match self {
+            Self::Generation(inbound) => inbound.facts(),
+        }
+    }
+}
+
+impl Outbound {
+    /// What the gates ask of the request.
+    #[must_use]
+    pub fn facts(&self) -> &Facts {
+        self.asked.facts()
+    }
+
+    /// The body as it came.
+    #[must_use]
+    pub fn body(&self) -> &Bytes {
+        self.inbound().body()
+    }
+
+    /// The request to generate, or the one whose tokens are counted.
+    #[must_use]
+    pub fn inbound(&self) -> &Inbound {
+        match &self.asked {
+            Asked::Generation(inbound) => inbound,
+        }
+    }
 }
 
 /// Calls the targets of a plan.
@@ -66,18 +107,14 @@ pub struct Answer<E> {
     pub target: Arc<Target>,
     /// The reply, under the time limits of its provider.
     pub exchange: Bounded<E>,
-    /// Reads it; `None` where it is in the caller's dialect.
-    pub decoder: Option<Box<dyn Decode>>,
+    /// How it is read.
+    pub reads: Reads,
+    /// What was asked.
+    pub body: Arc<Outbound>,
     /// The open record; closing it settles.
     pub record: Record,
     /// For `x-lattice-noted`.
     pub noted: Vec<Box<str>>,
-    /// The caller asked for usage in the stream.
-    pub usage_asked: bool,
-    /// The caller asked for a stream.
-    pub stream: bool,
-    /// How many choices the caller asked for.
-    pub choices: u32,
 }
 
 /// A call that the target refused, with the target's own words.
@@ -88,6 +125,8 @@ pub struct Rejected {
     pub status: u16,
     /// The headers.
     pub headers: HeaderMap,
+    /// The API that the caller asked by.
+    pub api: Api,
     /// The text as it came, as far as it came.
     pub body: Bytes,
     /// What it says, where it is not in the caller's dialect.
@@ -138,6 +177,7 @@ struct Opened<E> {
     flight: Flight,
     exchange: Bounded<E>,
     noted: Vec<Box<str>>,
+    reads: Reads,
 }
 
 impl<T: Transport> Execution for Remote<T> {
@@ -168,7 +208,7 @@ impl<T: Transport> Execution for Remote<T> {
                     return answer(opened, &call, record, noted);
                 }
                 Ok(opened) => match judge(opened).await {
-                    Ok(objection) => return rejected(objection, record, noted),
+                    Ok(objection) => return rejected(objection, &call, record, noted),
                     Err(missed) => missed,
                 },
                 Err(missed) => missed,
@@ -189,7 +229,11 @@ impl<T: Transport> Remote<T> {
     ) -> Result<Opened<T::Exchange>, Missed> {
         let (provider, target) = (&step.provider, &step.target);
         let prepared = self.prepare(call, provider, target).await;
-        let Prepared { payload, mut noted } = prepared.map_err(Missed::lasting)?;
+        let Prepared {
+            payload,
+            mut noted,
+            reads,
+        } = prepared.map_err(Missed::lasting)?;
         record.attempt(target.clone());
         let request = UpstreamRequest {
             payload,
@@ -209,6 +253,7 @@ impl<T: Transport> Remote<T> {
                     flight,
                     exchange,
                     noted,
+                    reads,
                 })
             }
             Err(error) => {
@@ -233,7 +278,7 @@ impl<T: Transport> Remote<T> {
     ) -> Result<Prepared, Refusal> {
         let (provider, target) = (provider.clone(), target.clone());
         let (body, memory, scope) = (call.body.clone(), self.memory.clone(), call.scope);
-        let large = body.chat.body().len() > TRANSLATED_INLINE;
+        let large = body.body().len() > TRANSLATED_INLINE;
         let prepare = move || {
             let asking = Asking {
                 provider: &provider,
@@ -241,7 +286,7 @@ impl<T: Transport> Remote<T> {
                 body: &body,
                 recall: &|id| memory.recall(scope, id),
             };
-            let prepared = provider.kind.prepare(&asking);
+            let prepared = wire::prepare(&asking);
             prepared.map_err(|error| unsupported(&provider.name, error))
         };
         if !large {
@@ -271,23 +316,18 @@ fn answer<E>(
         mut flight,
         exchange,
         noted: translated,
+        reads,
     } = opened;
-    let Step {
-        provider, target, ..
-    } = step;
     noted.extend(translated);
     flight.tell(Attempted::Answered, Instant::now());
     record.on_end(move |ending| flight.ended(ending, Instant::now()));
-    let chat = &call.body.chat;
     Reply::Answer(Box::new(Answer {
-        decoder: provider.kind.decoder(call.dispatch.request_id()),
-        target,
+        target: step.target,
         exchange,
+        reads,
+        body: call.body.clone(),
         record,
         noted,
-        usage_asked: chat.include_usage,
-        stream: chat.stream,
-        choices: chat.n,
     }))
 }
 
@@ -308,14 +348,16 @@ async fn judge<E: Exchange>(opened: Opened<E>) -> Result<Objection, Missed> {
         mut flight,
         exchange,
         noted,
+        reads,
     } = opened;
-    let Step {
-        provider, target, ..
-    } = step;
+    let target = step.target;
     let status = exchange.status();
     let headers = exchange.headers().clone();
     let body = error_body(exchange).await;
-    let facts = provider.kind.read_error(&body);
+    let facts = match reads {
+        Reads::Same => None,
+        Reads::Of(theirs) => wire::read_error(theirs, &body),
+    };
     let fault = fault_of(&target.provider, status, &headers, facts.as_ref());
     flight.tell(fault.attempted(), Instant::now());
     match fault {
@@ -336,7 +378,12 @@ async fn judge<E: Exchange>(opened: Opened<E>) -> Result<Objection, Missed> {
     }
 }
 
-fn rejected<E>(objection: Objection, record: Record, mut noted: Vec<Box<str>>) -> Reply<E> {
+fn rejected<E>(
+    objection: Objection,
+    call: &Call,
+    record: Record,
+    mut noted: Vec<Box<str>>,
+) -> Reply<E> {
     let Objection {
         target,
         status,
@@ -350,6 +397,7 @@ fn rejected<E>(objection: Objection, record: Record, mut noted: Vec<Box<str>>) -
         target,
         status,
         headers,
+        api: call.body.inbound().api(),
         body,
         facts,
         noted,

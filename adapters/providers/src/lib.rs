@@ -28,8 +28,8 @@ pub mod resilience;
 mod transport;
 mod verdict;
 
-pub use execute::{Answer, Outbound, Rejected, Remote, Reply};
-pub use kinds::{Kind, Payload, Place, Prices};
+pub use execute::{Answer, Asked, Outbound, Rejected, Remote, Reply};
+pub use kinds::{Forwarded, Kind, Payload, Place, Prices, Reads};
 pub use memory::Memory;
 pub use price::{CatalogPrice, FlatPrice};
 pub use provider::{Directory, Provider, Timeouts};

@@ -14,8 +14,12 @@ use crate::secret::Secret;
 /// The wire dialect that a client speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Dialect {
-    /// OpenAI chat completions and the routes that share its errors.
+    /// OpenAI's: chat completions, Responses, embeddings.
     OpenAi,
+    /// Anthropic's: Messages.
+    Anthropic,
+    /// Google's: Gemini.
+    Gemini,
 }
 
 impl Dialect {
@@ -24,6 +28,8 @@ impl Dialect {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::OpenAi => "openai",
+            Self::Anthropic => "anthropic",
+            Self::Gemini => "gemini",
         }
     }
 }
@@ -33,6 +39,10 @@ impl Dialect {
 pub enum Action {
     /// A model generates.
     Infer,
+    /// A model turns texts into vectors.
+    Embed,
+    /// How many tokens a model would read; nothing is generated.
+    CountTokens,
 }
 
 impl Action {
@@ -41,6 +51,8 @@ impl Action {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Infer => "infer",
+            Self::Embed => "embed",
+            Self::CountTokens => "count_tokens",
         }
     }
 }

@@ -11,14 +11,16 @@ use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_LENGTH, EXPECT};
 use lattice_dialects::json::Malformed;
 use lattice_dialects::openai::chat::ChatRequest;
+use lattice_dialects::{Api, Inbound};
 use lattice_kernel::Draft;
 use lattice_kernel::call::Arrival;
-use lattice_kernel::{Action, Ask, Call, Code, Gate, Head, Presence, Principal, Refusal};
-use lattice_providers::Outbound;
+use lattice_kernel::{Ask, Call, Code, Gate, Head, Presence, Principal, Refusal};
+use lattice_providers::{Asked, Forwarded, Outbound};
 use pingora::protocols::http::ServerSession;
 use tokio::sync::oneshot;
 
 use crate::catalog::Catalog;
+use crate::data::routes::What;
 
 /// Bodies above this are parsed on a thread that may block, bytes.
 const PARSED_INLINE: usize = 256 * 1024;
@@ -27,9 +29,23 @@ const MOST_TOOLS: usize = 2048;
 
 type Delivery = oneshot::Sender<Result<Bytes, Refusal>>;
 
+/// What is known of a request from its head alone.
+pub struct Opening {
+    /// For the gates.
+    pub head: Head,
+    /// What is asked.
+    pub what: What,
+    /// The model, where the path names it.
+    pub model: Option<String>,
+    /// The path asks for a stream.
+    pub stream: bool,
+    /// What goes along to a provider of the same dialect.
+    pub forwarded: Forwarded,
+}
+
 /// The pipeline's end.
-pub struct ChatArrival<'a> {
-    head: Head,
+pub struct Incoming<'a> {
+    opening: Opening,
     body: oneshot::Sender<Delivery>,
     catalog: &'a Catalog,
 }
@@ -45,15 +61,15 @@ pub struct Conduit<'a> {
 /// The two ends of one request.
 pub fn connect<'a>(
     session: &'a mut ServerSession,
-    head: Head,
+    opening: Opening,
     catalog: &'a Catalog,
     max_body: usize,
     presence: Presence,
-) -> (ChatArrival<'a>, Conduit<'a>) {
+) -> (Incoming<'a>, Conduit<'a>) {
     let (body, wanted) = oneshot::channel();
     (
-        ChatArrival {
-            head,
+        Incoming {
+            opening,
             body,
             catalog,
         },
@@ -103,11 +119,11 @@ impl Conduit<'_> {
     }
 }
 
-impl Arrival for ChatArrival<'_> {
+impl Arrival for Incoming<'_> {
     type Body = Outbound;
 
     fn head(&self) -> &Head {
-        &self.head
+        &self.opening.head
     }
 
     async fn read(self, _who: &Principal, draft: &mut Draft) -> Result<Call<Outbound>, Refusal> {
@@ -115,50 +131,71 @@ impl Arrival for ChatArrival<'_> {
         let lost = || Draft::internal("the conduit ended before the body was read");
         self.body.send(delivery).map_err(|_| lost())?;
         let body = body.await.map_err(|_| lost())??;
-        let chat = parse(body).await?;
-        draft.asks_for(&chat.model);
+        let Opening {
+            head,
+            what,
+            model,
+            stream,
+            forwarded,
+        } = self.opening;
+        let asked = parse(what, model, stream, body).await?;
+        let body = Outbound {
+            asked,
+            forwarded,
+            cap_output: false,
+        };
+        let facts = body.facts();
+        draft.asks_for(&facts.model);
         let (model, plan) = self
             .catalog
-            .plan(&chat.model)
-            .ok_or_else(|| Refusal::unknown_model(&chat.model))?;
+            .plan(&facts.model)
+            .ok_or_else(|| Refusal::unknown_model(&facts.model))?;
+        let tools = facts.tool_names.iter().map(|name| name.as_str().into());
         let ask = Ask {
-            action: Action::Infer,
+            action: what.action(),
             model,
             dialect: draft.dialect,
-            stream: chat.stream,
-            tools: chat
-                .tool_names
-                .iter()
-                .map(|name| name.as_str().into())
-                .collect(),
-            source: self.head.source,
+            stream: facts.stream,
+            tools: tools.collect(),
+            source: head.source,
         };
-        Ok(Call {
-            ask,
-            plan,
-            body: Outbound {
-                chat,
-                cap_output: false,
-            },
-        })
+        Ok(Call { ask, plan, body })
     }
 }
 
 /// A large body takes its time to parse, and other requests need the thread.
-async fn parse(body: Bytes) -> Result<ChatRequest, Refusal> {
+async fn parse(
+    what: What,
+    model: Option<String>,
+    stream: bool,
+    body: Bytes,
+) -> Result<Asked, Refusal> {
     let parsed = if body.len() <= PARSED_INLINE {
-        ChatRequest::parse(body)
+        read(what, model, stream, body)
     } else {
-        tokio::task::spawn_blocking(move || ChatRequest::parse(body))
+        tokio::task::spawn_blocking(move || read(what, model, stream, body))
             .await
             .map_err(|error| Draft::internal(error.to_string()))?
     };
-    let chat = parsed.map_err(malformed)?;
-    if chat.tool_names.len() > MOST_TOOLS {
+    let asked = parsed.map_err(malformed)?;
+    if asked.facts().tool_names.len() > MOST_TOOLS {
         let message = format!("tools names more than {MOST_TOOLS} tools; offer fewer.");
         return Err(Refusal::new(Gate::Intake, Code::CallerUnsupported, message).field("tools"));
     }
-    Ok(chat)
+    Ok(asked)
+}
+
+fn read(
+    what: What,
+    _model: Option<String>,
+    _stream: bool,
+    body: Bytes,
+) -> Result<Asked, Malformed> {
+    match what {
+        What::Generate(Api::Chat) => ChatRequest::parse(body).map(Inbound::Chat),
+        What::Generate(_) => ChatRequest::parse(body).map(Inbound::Chat),
+    }
+    .map(Asked::Generation)
 }
 
 async fn read_body(session: &mut ServerSession, max_body: usize) -> Result<Bytes, Refusal> {

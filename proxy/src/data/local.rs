@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue};
 use lattice_dialects::canonical::{Event, Unsupported};
-use lattice_dialects::openai::chat::{Asked, Labels, ReplyEncoder, StreamEncoder};
+use lattice_dialects::reply::{Asked, Labels, WriteReply, WriteStream};
 use lattice_inference::{Generation, LocalError, LocalModels, Rejected, Scope};
 use lattice_kernel::{Clock as _, Code, Dispatch, Gate, Refusal, SystemClock};
 use lattice_providers::{Exchange, Payload, Provider, Transport, TransportError, UpstreamRequest};
@@ -100,7 +100,7 @@ async fn begin(
     } = request;
     let refused = |error| TransportError::Refused(refusal(&target.provider, &target.model, error));
     let unsupported = |error| refused(LocalError::Unsupported(error));
-    let mut canonical = body.chat.canonical().map_err(unsupported)?;
+    let mut canonical = body.inbound().canonical().map_err(unsupported)?;
     if body.cap_output {
         canonical
             .max_output_tokens
@@ -110,19 +110,20 @@ async fn begin(
     let generation = models.chat(dispatch, &target.model, &canonical, scope);
     let generation = generation.await.map_err(refused)?;
     let labels = Labels {
-        id: format!("chatcmpl-{}", dispatch.request_id().simple()),
+        id: dispatch.request_id().simple().to_string(),
         created: u64::try_from(SystemClock.now().unix_timestamp()).unwrap_or_default(),
         model: target.model.to_string(),
     };
+    // Usage is always told; whoever passes it on knows whether it was asked.
+    let writers = body.inbound().writers(labels, Asked::Yes);
     let dropped = canonical.dropped.iter().map(|field| &**field);
     let noted = dropped.chain(generation.noted().iter().copied());
     Ok(LocalExchange {
         noted: noted.map(Into::into).collect(),
         writing: if canonical.stream {
-            // Usage is always told; whoever passes it on knows whether it was asked.
-            Writing::Stream(StreamEncoder::new(labels, Asked::Yes))
+            Writing::Stream(writers.stream)
         } else {
-            Writing::Whole(ReplyEncoder::new(labels))
+            Writing::Whole(writers.whole)
         },
         generation,
     })
@@ -160,8 +161,8 @@ pub struct LocalExchange {
 }
 
 enum Writing {
-    Stream(StreamEncoder),
-    Whole(ReplyEncoder),
+    Stream(Box<dyn WriteStream>),
+    Whole(Box<dyn WriteReply>),
     Done,
 }
 
@@ -194,7 +195,7 @@ impl LocalExchange {
     fn end(&mut self) -> Option<Bytes> {
         match std::mem::replace(&mut self.writing, Writing::Done) {
             Writing::Stream(mut encoder) => {
-                encoder.end();
+                encoder.end(&mut |_| None);
                 Some(encoder.take())
             }
             Writing::Whole(encoder) => Some(encoder.finish(&mut |_| None)),

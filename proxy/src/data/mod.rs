@@ -7,6 +7,7 @@
 
 pub mod arrival;
 mod coalesce;
+mod forward;
 pub mod listener;
 pub mod local;
 pub mod pool;

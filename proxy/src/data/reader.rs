@@ -1,36 +1,36 @@
 //! How a reply is read on its way to the caller: as it comes where both speak one
 //! dialect, else piece by piece through the canonical form.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue};
 use lattice_dialects::canonical::{Garbled, Kept, Usage};
-use lattice_dialects::openai::ErrorBody;
-use lattice_dialects::openai::chat::{Asked, Labels, Price, Relay, Translator, Verdict, usage_of};
+use lattice_dialects::error::ErrorBody;
+use lattice_dialects::reply::{Labels, Price, Relay, Translator, Verdict};
 use lattice_kernel::{Code, Draft, Gate, Refusal};
-use lattice_providers::{Answer, Exchange};
+use lattice_providers::{Answer, Exchange, Outbound};
 
 /// Reads one reply.
 pub enum Reader {
     /// Of the caller's own dialect.
-    Same(Relay),
+    Same(Relay, Arc<Outbound>),
     /// Of another.
     Translated(Box<Translator>),
 }
 
 impl Reader {
     /// For the reply that is `answer`'s.
-    pub fn of<E: Exchange>(draft: &Draft, answer: &mut Answer<E>) -> Self {
-        let asked = if answer.usage_asked {
-            Asked::Yes
-        } else {
-            Asked::No
-        };
-        match answer.decoder.take() {
-            None => Self::Same(Relay::new(asked, answer.choices)),
+    pub fn of<E: Exchange>(draft: &Draft, answer: &Answer<E>) -> Self {
+        let inbound = answer.body.inbound();
+        let choices = inbound.facts().n;
+        match answer.reads.decoder(draft.request_id, choices) {
+            None => Self::Same(Relay::new(inbound.watch()), answer.body.clone()),
             Some(decoder) => {
                 let labels = labels(draft, &answer.target.model);
-                Self::Translated(Box::new(Translator::new(decoder, labels, asked)))
+                let writers = inbound.writers(labels, inbound.asked());
+                Self::Translated(Box::new(Translator::new(decoder, writers)))
             }
         }
     }
@@ -38,7 +38,7 @@ impl Reader {
     /// Of a reply in one piece.
     pub fn content_type(&self, headers: &HeaderMap) -> Option<HeaderValue> {
         match self {
-            Self::Same(_) => headers.get(CONTENT_TYPE).cloned(),
+            Self::Same(..) => headers.get(CONTENT_TYPE).cloned(),
             Self::Translated(_) => Some(HeaderValue::from_static("application/json")),
         }
     }
@@ -50,8 +50,8 @@ impl Reader {
         price: Price<'_>,
     ) -> Result<(Bytes, Option<Usage>), Garbled> {
         match self {
-            Self::Same(_) => {
-                let usage = usage_of(&body);
+            Self::Same(_, asked) => {
+                let usage = asked.inbound().usage_of(&body);
                 Ok((body, usage))
             }
             Self::Translated(translator) => translator.whole(&body, price),
@@ -61,7 +61,7 @@ impl Reader {
     /// One read of a stream; what the caller gets for it goes to `out`.
     pub fn push(&mut self, chunk: Bytes, price: Price<'_>, out: &mut Vec<Bytes>) {
         match self {
-            Self::Same(relay) => relay.push(chunk, price, out),
+            Self::Same(relay, _) => relay.push(chunk, price, out),
             Self::Translated(translator) => translator.push(chunk, price, out),
         }
     }
@@ -69,7 +69,7 @@ impl Reader {
     /// The upstream has ended.
     pub fn finish(&mut self, price: Price<'_>, out: &mut Vec<Bytes>) {
         match self {
-            Self::Same(relay) => relay.finish(price, out),
+            Self::Same(relay, _) => relay.finish(price, out),
             Self::Translated(translator) => translator.finish(price, out),
         }
     }
@@ -77,7 +77,7 @@ impl Reader {
     /// How the stream ended, if this is its end.
     pub fn ended(&self) -> Verdict {
         match self {
-            Self::Same(relay) => relay.ended(),
+            Self::Same(relay, _) => relay.ended(),
             Self::Translated(translator) => translator.ended(),
         }
     }
@@ -85,7 +85,7 @@ impl Reader {
     /// Why nothing more can be read.
     pub fn fault(&self) -> Option<String> {
         match self {
-            Self::Same(_) => None,
+            Self::Same(..) => None,
             Self::Translated(translator) => translator.garbled().map(ToString::to_string),
         }
     }
@@ -94,8 +94,8 @@ impl Reader {
     /// along falls short.
     pub fn usage(&self) -> Option<Usage> {
         match self {
-            Self::Same(relay) if relay.ended() == Verdict::Finished => relay.progress().usage,
-            Self::Same(_) => None,
+            Self::Same(relay, _) if relay.ended() == Verdict::Finished => relay.progress().usage,
+            Self::Same(..) => None,
             Self::Translated(translator) => translator.usage(),
         }
     }
@@ -117,7 +117,7 @@ impl Reader {
     /// The last event of a stream that failed.
     pub fn error_event(&self, error: &ErrorBody<'_>) -> Bytes {
         match self {
-            Self::Same(relay) => relay.error_event(error),
+            Self::Same(relay, _) => relay.error_event(error),
             Self::Translated(translator) => translator.error_event(error),
         }
     }
@@ -125,7 +125,7 @@ impl Reader {
     /// What the caller may lose of the reply.
     pub fn keepsakes(&mut self) -> Vec<Kept> {
         match self {
-            Self::Same(_) => Vec::new(),
+            Self::Same(..) => Vec::new(),
             Self::Translated(translator) => translator.keepsakes(),
         }
     }
@@ -134,7 +134,7 @@ impl Reader {
 /// What a reply says of itself where its provider does not.
 fn labels(draft: &Draft, model: &str) -> Labels {
     Labels {
-        id: format!("chatcmpl-{}", draft.request_id.simple()),
+        id: draft.request_id.simple().to_string(),
         created: u64::try_from(draft.at.unix_timestamp()).unwrap_or_default(),
         model: model.to_owned(),
     }

@@ -5,8 +5,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue};
-use lattice_dialects::openai::{ErrorBody, Mark};
-use lattice_kernel::{Code, Draft, Gate, Refusal};
+use lattice_dialects::Api;
+use lattice_dialects::error::{ErrorBody, Mark};
+use lattice_kernel::{Code, Dialect, Draft, Gate, Refusal};
 use pingora::http::ResponseHeader;
 use pingora::protocols::http::ServerSession;
 use uuid::Uuid;
@@ -56,12 +57,17 @@ pub async fn refusal(
         head.insert_header(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))?;
     }
     let id = draft.request_id.to_string();
-    json(
-        session,
-        head,
-        error_body(refusal, status, &id).render().into(),
-    )
-    .await
+    let body = api_of(draft.dialect).render_error(&error_body(refusal, status, &id));
+    json(session, head, body.into()).await
+}
+
+/// An API with the errors of this dialect.
+pub fn api_of(dialect: Dialect) -> Api {
+    match dialect {
+        Dialect::OpenAi => Api::Chat,
+        Dialect::Anthropic => Api::Messages,
+        Dialect::Gemini => Api::Generate,
+    }
 }
 
 /// What a client is told whose reply outlives the gateway.
@@ -74,7 +80,7 @@ pub fn stopping() -> Refusal {
     .retry_after(Duration::from_secs(1))
 }
 
-/// A refusal as the dialect writes it.
+/// What a refusal says, for the dialect to write.
 pub fn error_body<'a>(refusal: &'a Refusal, status: u16, request_id: &'a str) -> ErrorBody<'a> {
     ErrorBody {
         status,

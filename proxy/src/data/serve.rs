@@ -10,9 +10,10 @@ use lattice_kernel::{Clock, Code, Dialect, Draft, Gate, Head, Refusal, Secret};
 use percent_encoding::percent_decode_str;
 use pingora::protocols::http::ServerSession;
 
-use crate::data::arrival::{self, Gone};
+use crate::data::arrival::{self, Gone, Opening};
+use crate::data::forward;
 use crate::data::respond;
-use crate::data::routes::{self, NoRoute, Route};
+use crate::data::routes::{self, NoRoute, Route, Wanted};
 use crate::data::stream;
 use crate::gateway::{Gateway, GatewayReply, Patience};
 use crate::metrics::RequestEnded;
@@ -30,14 +31,21 @@ pub enum After {
 
 /// Serves the request whose head `session` has read.
 pub async fn serve(gateway: &Gateway, session: &mut ServerSession) -> After {
-    let mut draft = Draft::new(Dialect::OpenAi, gateway.clock.now(), Instant::now());
     let request = session.req_header();
-    let served = match routes::find(&request.method, request.uri.path()) {
-        Ok(Route::Chat) => chat(gateway, session, &mut draft).await,
+    let route = routes::find(&request.method, request.uri.path());
+    let dialect = match &route {
+        Ok(Route::Ask(wanted)) => wanted.what.dialect(),
+        _ => dialect_of(session),
+    };
+    let mut draft = Draft::new(dialect, gateway.clock.now(), Instant::now());
+    let served = match route {
+        Ok(Route::Ask(wanted)) => {
+            let opening = opening_of(session, wanted);
+            ask(gateway, session, &mut draft, opening).await
+        }
         Ok(Route::Models) => models(gateway, session, &mut draft, None).await,
         Ok(Route::Model(id)) => {
-            // Clients encode the slash of `provider/model`.
-            let id = percent_decode_str(id).decode_utf8_lossy().into_owned();
+            let id = decoded(id);
             models(gateway, session, &mut draft, Some(&id)).await
         }
         Err(no_route) => lost(session, &draft, &no_route).await,
@@ -49,15 +57,53 @@ pub async fn serve(gateway: &Gateway, session: &mut ServerSession) -> After {
     }
 }
 
-async fn chat(
+/// What the head of a request tells.
+fn opening_of(session: &ServerSession, wanted: Wanted<'_>) -> Opening {
+    let Wanted {
+        what,
+        model,
+        stream,
+    } = wanted;
+    Opening {
+        head: head_of(session),
+        what,
+        model: model.map(decoded),
+        stream,
+        forwarded: forward::of(session, what.dialect()),
+    }
+}
+
+/// Clients encode the slash of `provider/model`.
+fn decoded(id: &str) -> String {
+    percent_decode_str(id).decode_utf8_lossy().into_owned()
+}
+
+/// Whose client this is, where the path does not tell: its own headers do.
+fn dialect_of(session: &ServerSession) -> Dialect {
+    let has = |name: &str| session.get_header(name).is_some();
+    if has("x-goog-api-key") || has("x-goog-api-client") {
+        Dialect::Gemini
+    } else if has("anthropic-version") {
+        Dialect::Anthropic
+    } else {
+        Dialect::OpenAi
+    }
+}
+
+async fn ask(
     gateway: &Gateway,
     session: &mut ServerSession,
     draft: &mut Draft,
+    opening: Opening,
 ) -> pingora::Result<After> {
-    let head = head_of(session);
     let presence = draft.presence.clone();
-    let (arrival, conduit) =
-        arrival::connect(session, head, &gateway.catalog, gateway.max_body, presence);
+    let (arrival, conduit) = arrival::connect(
+        session,
+        opening,
+        &gateway.catalog,
+        gateway.max_body,
+        presence,
+    );
     let replied = tokio::select! {
         biased;
         replied = pipeline::govern(&gateway.gates, draft, arrival) => replied,
@@ -165,7 +211,8 @@ async fn lost(
         head.insert_header(ALLOW, *wanted)?;
     }
     let id = draft.request_id.to_string();
-    let body = respond::error_body(&refusal, status.as_u16(), &id).render();
+    let error = respond::error_body(&refusal, status.as_u16(), &id);
+    let body = respond::api_of(draft.dialect).render_error(&error);
     respond::json(session, head, body.into()).await?;
     Ok(After::Linger)
 }

@@ -5,8 +5,9 @@ use bytes::{Bytes, BytesMut};
 use futures::FutureExt as _;
 use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue};
-use lattice_dialects::openai::chat::Verdict;
-use lattice_dialects::openai::{Mark, annotate, chat, translate};
+use lattice_dialects::canonical;
+use lattice_dialects::error::{Mark, annotate, translate};
+use lattice_dialects::reply::Verdict;
 use lattice_kernel::{Code, Draft, Ending, Gate, NanoUsd, Record, Refusal, Target, Usage};
 use lattice_providers::{Answer, Exchange, Rejected};
 use pingora::http::ResponseHeader;
@@ -95,8 +96,8 @@ pub async fn reject(
         request_id: &id,
     };
     let body = match &rejected.facts {
-        None => annotate(&rejected.body, rejected.status, &mark),
-        Some(facts) => translate(facts, rejected.status, mark),
+        None => annotate(rejected.api, &rejected.body, rejected.status, &mark),
+        Some(facts) => translate(rejected.api, facts, rejected.status, mark),
     };
     respond::json(session, head, body).await?;
     Ok(end_of(session))
@@ -109,9 +110,9 @@ async fn whole<E: Exchange>(
     session: &mut ServerSession,
     draft: &Draft,
     mut head: ResponseHeader,
-    mut answer: Answer<E>,
+    answer: Answer<E>,
 ) -> pingora::Result<After> {
-    let mut reader = Reader::of(draft, &mut answer);
+    let mut reader = Reader::of(draft, &answer);
     let Answer {
         mut exchange,
         mut record,
@@ -157,7 +158,7 @@ async fn whole<E: Exchange>(
     };
     remember(gateway, draft, &mut reader);
     if let Some(usage) = usage {
-        let usage = canonical(&usage);
+        let usage = used(&usage);
         record.used(usage);
         if let Some(cost) = record.cost_of(&usage) {
             head.insert_header(LATTICE_COST_USD, cost.to_string())?;
@@ -200,9 +201,9 @@ async fn event_stream<E: Exchange>(
     session: &mut ServerSession,
     draft: &Draft,
     mut head: ResponseHeader,
-    mut answer: Answer<E>,
+    answer: Answer<E>,
 ) -> pingora::Result<After> {
-    let reader = Reader::of(draft, &mut answer);
+    let reader = Reader::of(draft, &answer);
     let Answer {
         mut exchange,
         record,
@@ -385,7 +386,7 @@ impl Pump {
     /// carried along falls short.
     fn end(mut self, gateway: &Gateway, draft: &Draft, ending: Ending) {
         if let Some(usage) = self.reader.usage() {
-            self.record.used(canonical(&usage));
+            self.record.used(used(&usage));
         }
         remember(gateway, draft, &mut self.reader);
         close(gateway, draft, self.record, ending);
@@ -401,13 +402,13 @@ fn remember(gateway: &Gateway, draft: &Draft, reader: &mut Reader) {
     }
 }
 
-fn price(record: &Record, usage: &chat::Usage) -> Option<String> {
+fn price(record: &Record, usage: &canonical::Usage) -> Option<String> {
     record
-        .cost_of(&canonical(usage))
+        .cost_of(&used(usage))
         .map(|cost: NanoUsd| cost.to_string())
 }
 
-fn canonical(usage: &chat::Usage) -> Usage {
+fn used(usage: &canonical::Usage) -> Usage {
     Usage {
         input: usage.input,
         cached_input: usage.cached_input,

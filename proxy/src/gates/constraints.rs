@@ -56,13 +56,13 @@ impl Constraints for Budgets {
             });
         };
         let families = families_of(plan);
-        let recalled = self.memory.size(who.key.id, body.chat.prompt.texts());
+        let recalled = self.memory.size(who.key.id, body.facts().prompt.texts());
         let (mut body, bound) = bound_of(body, families, recalled).await?;
         let mut terms = Terms {
             input_tokens_bound: Some(bound),
             ..Terms::default()
         };
-        terms.output_cap = body.chat.output_cap();
+        terms.output_cap = body.facts().output_cap;
         // Also where the caller names a cap: a target may know it by another name.
         body.cap_output = mode == Mode::Hard;
         if mode == Mode::Hard && terms.output_cap.is_none() {
@@ -142,7 +142,7 @@ async fn bound_of(
             .unwrap_or(u64::MAX);
         (body, bound)
     };
-    if body.chat.body().len() <= COUNTED_INLINE {
+    if body.body().len() <= COUNTED_INLINE {
         return Ok(count(body));
     }
     tokio::task::spawn_blocking(move || count(body))
@@ -151,16 +151,17 @@ async fn bound_of(
 }
 
 fn count_input(body: &Outbound, family: Family) -> u64 {
-    let prompt = &body.chat.prompt;
+    let facts = body.facts();
+    let prompt = &facts.prompt;
     let size = PromptSize {
-        messages: body.chat.messages as u64,
+        messages: facts.messages as u64,
         images: prompt.images() as u64,
         documents: prompt.documents() as u64,
         inline_bytes: prompt.audio_bytes().saturating_add(prompt.file_bytes()),
         opaque: prompt.references() as u64,
-        tools: body.chat.has_tools,
-        schema: body.chat.has_schema,
-        body_bytes: body.chat.body().len() as u64,
+        tools: facts.has_tools,
+        schema: facts.has_schema,
+        body_bytes: body.body().len() as u64,
     };
     input_bound(family, prompt.texts().chain(prompt.schemas()), size)
 }
@@ -173,9 +174,9 @@ fn reckon(plan: &Plan, body: &Outbound, input: u64) -> Result<Option<NanoUsd>, R
         let Some(price) = &target.price else {
             return Ok(None);
         };
-        let cap = body.chat.output_cap().unwrap_or(target.max_output_tokens);
+        let cap = body.facts().output_cap.unwrap_or(target.max_output_tokens);
         let most = cap
-            .checked_mul(u64::from(body.chat.n))
+            .checked_mul(u64::from(body.facts().n))
             .and_then(|output| most(price.as_ref(), input, output))
             .filter(|cost| *cost <= NanoUsd::CALL);
         dearest = dearest.max(most.ok_or_else(beyond_reason)?);
@@ -215,7 +216,7 @@ fn most(price: &dyn Price, input: u64, output: u64) -> Option<NanoUsd> {
 fn notes(plan: &Plan, body: &Outbound, over: &[Exhausted]) -> Vec<Box<str>> {
     let mut notes: Vec<Box<str>> = Vec::new();
     if body.cap_output
-        && body.chat.output_cap().is_none()
+        && body.facts().output_cap.is_none()
         && let Some(target) = plan.targets().first()
     {
         notes.push(

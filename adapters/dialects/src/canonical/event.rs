@@ -64,6 +64,8 @@ pub enum Block<'a> {
     Reasoning {
         /// Who can read its signature.
         maker: Maker,
+        /// The maker's own name for it, where it has one.
+        id: Option<Cow<'a, str>>,
     },
     /// A call: [`Delta::Arguments`], and [`Delta::Signature`] from Gemini.
     ToolCall {

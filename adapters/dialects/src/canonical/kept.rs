@@ -56,9 +56,9 @@ impl Keeper {
             Event::Open { choice, block } => {
                 let state = self.choices.entry(*choice).or_default();
                 match block {
-                    Block::Reasoning { maker } => {
+                    Block::Reasoning { maker, id } => {
                         self.kept.extend(state.group());
-                        state.thought = Some(blank(*maker));
+                        state.thought = Some(blank(*maker, id.as_deref()));
                     }
                     Block::ToolCall { id, .. } => {
                         self.held += id.len() + size_of::<KeptCall>();
@@ -147,11 +147,12 @@ impl Choice {
     }
 }
 
-fn blank(maker: Maker) -> Reasoning<'static> {
+fn blank(maker: Maker, id: Option<&str>) -> Reasoning<'static> {
     Reasoning {
         text: Cow::Borrowed(""),
         signature: None,
         encrypted: None,
+        id: id.map(|id| Cow::Owned(id.to_owned())),
         maker,
     }
 }

@@ -12,6 +12,7 @@ mod event;
 mod failure;
 mod kept;
 mod request;
+mod sealed;
 mod usage;
 
 pub use encoded::{Encoded, Target};
@@ -22,4 +23,6 @@ pub use request::{
     Cache, Effort, Format, Maker, Media, Part, Reasoning, Request, Role, Schema, Source, Text,
     Tool, ToolCall, ToolChoice, ToolResult, Turn, Unsupported,
 };
+pub(crate) use sealed::PREFIX as SEAL;
+pub use sealed::{Proves, Sealed};
 pub use usage::Usage;

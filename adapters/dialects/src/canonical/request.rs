@@ -45,6 +45,11 @@ pub struct Request<'a> {
     pub format: Format<'a>,
     /// How hard to think; `None`: the target's default.
     pub effort: Option<Effort>,
+    /// Tokens that it may think for, where the caller put it so; `effort` is then
+    /// what comes nearest, for targets that have no budgets.
+    pub thinking_budget: Option<u64>,
+    /// Whether the caller is to see what was thought; `None`: the target's default.
+    pub show_thoughts: Option<bool>,
     /// The end user, as the caller names them.
     pub user: Option<Cow<'a, str>>,
     /// Whether the reply is to be streamed.
@@ -141,8 +146,11 @@ pub struct Reasoning<'a> {
     pub text: Cow<'a, str>,
     /// Opaque; valid only at its maker.
     pub signature: Option<Cow<'a, str>>,
-    /// Thoughts that only their maker can read, in place of text.
+    /// Thoughts that only their maker can read, in place of text or beside a summary
+    /// of them.
     pub encrypted: Option<Cow<'a, str>>,
+    /// The maker's own name for it; OpenAI asks for it back.
+    pub id: Option<Cow<'a, str>>,
     /// Who signed it.
     pub maker: Maker,
 }
@@ -154,6 +162,8 @@ pub enum Maker {
     Anthropic,
     /// Google.
     Gemini,
+    /// OpenAI, over its Responses API.
+    OpenAi,
     /// Nobody said so: it can be given back to nobody.
     Unknown,
 }
@@ -165,6 +175,7 @@ impl Maker {
         match self {
             Self::Anthropic => "anthropic-claude-v1",
             Self::Gemini => "google-gemini-v1",
+            Self::OpenAi => "openai-responses-v1",
             Self::Unknown => "unknown",
         }
     }
@@ -174,7 +185,7 @@ impl Maker {
     #[must_use]
     pub fn of_format(format: &str) -> Self {
         let repeats = |maker: &Self| format.trim_start_matches(maker.format()).is_empty();
-        let mut known = [Self::Anthropic, Self::Gemini].into_iter();
+        let mut known = [Self::Anthropic, Self::Gemini, Self::OpenAi].into_iter();
         let found = known.find(repeats).filter(|_| !format.is_empty());
         found.unwrap_or(Self::Unknown)
     }
@@ -235,6 +246,8 @@ pub struct ToolResult<'a> {
     pub id: Cow<'a, str>,
     /// Texts and media.
     pub content: Vec<Part<'a>>,
+    /// The caller says that the call failed.
+    pub is_error: bool,
 }
 
 /// The shape that an answer must have.

@@ -4,5 +4,5 @@ pub mod chat;
 mod error;
 mod models;
 
-pub use error::{ErrorBody, Mark, annotate, translate};
+pub use error::render_error;
 pub use models::{Model, list_models};

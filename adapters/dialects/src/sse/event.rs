@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
+use serde_json::value::RawValue;
 
 /// The bytes from one blank line to the next, the latter included. It may hold
 /// comments only, or be nothing but the blank line.
@@ -25,6 +26,15 @@ impl Event {
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.complete
+    }
+
+    /// Whether an event that lacks its blank line lacks nothing else.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.data().is_none_or(|data| {
+            let data = data.trim_ascii();
+            data == b"[DONE]" || serde_json::from_slice::<&RawValue>(data).is_ok()
+        })
     }
 
     /// The `data` lines joined by newlines, borrowed when there is one only;

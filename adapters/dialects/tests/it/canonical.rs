@@ -56,6 +56,7 @@ fn shown(part: &Part<'_>) -> String {
             signature,
             encrypted,
             maker,
+            ..
         }) => format!(
             "thought {maker:?} {text:?} signed:{} cipher:{}",
             opt(signature),
@@ -174,7 +175,7 @@ fn reasoning_details_are_accepted_from_every_maker() {
         &[
             r#"Assistant: thought Anthropic "" signed:"s1" cipher:-"#,
             r#"Assistant: thought Anthropic "" signed:- cipher:"d1""#,
-            r#"Assistant: thought Unknown "" signed:- cipher:"d2""#,
+            r#"Assistant: thought OpenAi "" signed:- cipher:"d2""#,
             r#"Assistant: thought Unknown "sum" signed:- cipher:-"#,
             r#"Assistant: thought Gemini "" signed:"d3" cipher:-"#,
             r#"Assistant: text "t""#,

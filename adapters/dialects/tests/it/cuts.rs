@@ -4,11 +4,13 @@ use std::sync::OnceLock;
 
 use bytes::Bytes;
 use lattice_dialects::canonical::Decode;
-use lattice_dialects::openai::chat::{Asked, Decoder, Translator};
+use lattice_dialects::openai::chat::Decoder;
+use lattice_dialects::reply::Asked;
+use lattice_dialects::reply::Translator;
 use proptest::prelude::*;
 
 use crate::recorded::recordings;
-use crate::replay::labels;
+use crate::replay::writers;
 use crate::support::cut;
 use crate::translated::{BARE_CALL, CALL, SEALED, TEXT, THOUGHT, claude, claudes, google};
 
@@ -31,7 +33,7 @@ impl Dialect {
 
 /// All that a caller and the gateway get to know of a stream.
 fn outcome(dialect: Dialect, reads: Vec<Bytes>) -> (Vec<u8>, String) {
-    let mut translator = Translator::new(dialect.decoder(), labels(), Asked::Yes);
+    let mut translator = Translator::new(dialect.decoder(), writers(Asked::Yes));
     let mut out = Vec::new();
     for read in reads {
         translator.push(read, &mut |_| Some("1.5".into()), &mut out);

@@ -1,7 +1,9 @@
 //! Canonical events as a chat completion, byte for byte.
 
 use lattice_dialects::canonical::{Block, Delta, Event, Finish, Maker, Usage};
-use lattice_dialects::openai::chat::{Asked, Labels, ReplyEncoder, StreamEncoder, usage};
+use lattice_dialects::openai::chat::{ReplyEncoder, StreamEncoder, usage};
+use lattice_dialects::reply::Asked;
+use lattice_dialects::reply::{Labels, WriteReply as _, WriteStream as _};
 use proptest::prelude::*;
 
 use crate::order::check_chat_stream;
@@ -55,12 +57,14 @@ fn everything<'a>() -> Vec<Event<'a>> {
         start(),
         open(Block::Reasoning {
             maker: Maker::Anthropic,
+            id: None,
         }),
         delta(Delta::Text("hm".into())),
         delta(Delta::Signature("s".into())),
         CLOSE,
         open(Block::Reasoning {
             maker: Maker::Anthropic,
+            id: None,
         }),
         delta(Delta::Encrypted("e".into())),
         CLOSE,
@@ -93,13 +97,13 @@ fn streamed(events: &[Event<'_>], asked: Asked) -> (String, u32) {
     for event in events {
         encoder.event(event, &mut |_| Some("0.25".into()));
     }
-    encoder.end();
+    encoder.end(&mut |_| None);
     let out = encoder.take();
     (String::from_utf8(out.to_vec()).unwrap(), encoder.omitted())
 }
 
 fn whole(events: &[Event<'_>]) -> (String, u32) {
-    let mut encoder = ReplyEncoder::new(labels());
+    let mut encoder = Box::new(ReplyEncoder::new(labels()));
     for event in events {
         encoder.event(event);
     }
@@ -268,7 +272,7 @@ fn names_of_the_provider_replace_ours() {
     );
     encoder.event(&start, &mut |_| None);
     let out = encoder.take();
-    let head = br#"data: {"id":"ours","object":"chat.completion.chunk","created":1700000000,"model":"theirs \"1\"","#;
+    let head = br#"data: {"id":"chatcmpl-ours","object":"chat.completion.chunk","created":1700000000,"model":"theirs \"1\"","#;
     assert!(out.starts_with(head));
 }
 

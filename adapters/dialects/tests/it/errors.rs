@@ -1,8 +1,11 @@
 //! Errors, listings and usage as they are written and read.
 
 use bytes::Bytes;
-use lattice_dialects::openai::chat::{Usage, usage_of};
-use lattice_dialects::openai::{ErrorBody, Mark, Model, annotate, list_models};
+use lattice_dialects::Api;
+use lattice_dialects::canonical::Usage;
+use lattice_dialects::error::{ErrorBody, Mark, annotate};
+use lattice_dialects::openai::chat::usage_of;
+use lattice_dialects::openai::{Model, list_models};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -17,7 +20,12 @@ const MARKED: &str =
     r#""lattice":{"gate":"execution","code":"provider_rejected","request_id":"req-1"}"#;
 
 fn annotated(body: &str, status: u16) -> String {
-    let annotated = annotate(&Bytes::copy_from_slice(body.as_bytes()), status, &MARK);
+    let annotated = annotate(
+        Api::Chat,
+        &Bytes::copy_from_slice(body.as_bytes()),
+        status,
+        &MARK,
+    );
     String::from_utf8(annotated.to_vec()).unwrap()
 }
 
@@ -31,7 +39,7 @@ fn an_error_of_ours_has_openais_shape_and_our_mark() {
         mark: MARK,
     };
     assert_eq!(
-        error.render(),
+        Api::Chat.render_error(&error),
         format!(
             r#"{{"error":{{"message":"max_tokens \"x\"","type":"invalid_request_error","param":"max_tokens","code":"provider_rejected"}},{MARKED}}}"#
         )
@@ -59,7 +67,7 @@ fn the_type_of_an_error_follows_its_status() {
             code: None,
             mark: MARK,
         };
-        let json: Value = serde_json::from_str(&error.render()).unwrap();
+        let json: Value = serde_json::from_str(&Api::Chat.render_error(&error)).unwrap();
         assert_eq!(json["error"]["type"], kind, "{status}");
         assert_eq!(json["error"]["param"], Value::Null);
     }
@@ -101,7 +109,7 @@ fn any_other_text_becomes_the_message_of_an_error() {
         assert_eq!(json["error"]["type"], "server_error");
         assert_eq!(json["lattice"]["request_id"], "req-1");
     }
-    let page = annotate(&Bytes::from(vec![0xff; 1_000_000]), 502, &MARK);
+    let page = annotate(Api::Chat, &Bytes::from(vec![0xff; 1_000_000]), 502, &MARK);
     assert!(page.len() < 100_000);
 }
 

@@ -1,7 +1,10 @@
 //! Every recorded chat exchange, replayed.
 
 use bytes::Bytes;
-use lattice_dialects::openai::chat::{Asked, ChatRequest, Rewrite, Usage, Verdict, usage_of};
+use lattice_dialects::canonical::Usage;
+use lattice_dialects::openai::chat::{ChatRequest, Rewrite, usage_of};
+use lattice_dialects::reply::Asked;
+use lattice_dialects::reply::Verdict;
 use serde_json::Value;
 
 use crate::recorded;
@@ -112,23 +115,23 @@ fn recorded_requests_are_read_and_rewritten() {
         let body = Bytes::from(serde_json::to_vec_pretty(&wire).unwrap());
         let request = ChatRequest::parse(body).unwrap_or_else(|error| panic!("{file}: {error}"));
         assert_eq!(
-            Some(request.model.as_str()),
+            Some(request.facts.model.as_str()),
             wire["model"].as_str(),
             "{file}"
         );
-        assert_eq!(request.stream, wire["stream"] == true, "{file}");
+        assert_eq!(request.facts.stream, wire["stream"] == true, "{file}");
         assert_eq!(
-            request.messages,
+            request.facts.messages,
             wire["messages"].as_array().unwrap().len(),
             "{file}"
         );
         let contents = wire["messages"].as_array().unwrap().iter();
         for text in contents.filter_map(|message| message["content"].as_str()) {
-            let found = text.is_empty() || request.prompt.texts().any(|part| part == text);
+            let found = text.is_empty() || request.facts.prompt.texts().any(|part| part == text);
             assert!(found, "{file}: {text}");
         }
         let tools = wire["tools"].as_array().map_or(0, Vec::len);
-        assert_eq!(request.tool_names.len(), tools, "{file}");
+        assert_eq!(request.facts.tool_names.len(), tools, "{file}");
 
         let rewrite = Rewrite {
             model: Some("other"),
@@ -137,7 +140,7 @@ fn recorded_requests_are_read_and_rewritten() {
         };
         let after: Value = serde_json::from_slice(&request.rewrite(&rewrite)).unwrap();
         wire["model"] = "other".into();
-        if request.stream {
+        if request.facts.stream {
             if wire["stream_options"].is_null() {
                 wire["stream_options"] = serde_json::json!({});
             }

@@ -1,8 +1,11 @@
 //! A stream reaches the caller as it came, but for the usage.
 
 use bytes::Bytes;
-use lattice_dialects::openai::chat::{Asked, Relay, Usage, Verdict, error_event};
-use lattice_dialects::openai::{ErrorBody, Mark};
+use lattice_dialects::canonical::Usage;
+use lattice_dialects::error::{ErrorBody, Mark};
+use lattice_dialects::openai::chat::ChatWatch;
+use lattice_dialects::reply::Asked;
+use lattice_dialects::reply::{Relay, Verdict};
 use lattice_dialects::sse::MAX_EVENT;
 use proptest::prelude::*;
 
@@ -23,6 +26,15 @@ fn stream(events: &[&str]) -> String {
 fn relay(asked: Asked, events: &[&str]) -> (String, Relay) {
     let (out, relay) = relayed(asked, vec![Bytes::from(stream(events))], Some("0.00012"));
     (String::from_utf8(out).unwrap(), relay)
+}
+
+fn watching(choices: u32) -> Relay {
+    Relay::new(Box::new(ChatWatch::new(Asked::No, choices)))
+}
+
+/// As it is written after whole events.
+fn error_event() -> Bytes {
+    watching(1).error_event(&ERROR)
 }
 
 const COUNTED: Usage = Usage {
@@ -110,7 +122,7 @@ fn usage_over_several_data_lines_gets_its_cost_in_place() {
 #[test]
 fn a_read_of_whole_events_passes_without_a_copy() {
     let read = Bytes::from(stream(&[TEXT, ": comment", TEXT, TEXT]));
-    let mut relay = Relay::new(Asked::No, 1);
+    let mut relay = watching(1);
     let mut out = Vec::new();
     relay.push(read.clone(), &mut |_| None, &mut out);
     assert_eq!(out.len(), 1);
@@ -166,7 +178,7 @@ fn all_choices_must_finish() {
         let event = format!(r#"data: {{"choices":[{{"index":{index},"finish_reason":"stop"}}]}}"#);
         Bytes::from(event + "\n\n")
     };
-    let mut relay = Relay::new(Asked::No, 2);
+    let mut relay = watching(2);
     let mut out = Vec::new();
     for (index, verdict) in [
         (1, Verdict::Cut),
@@ -225,7 +237,7 @@ fn half_an_event_at_the_end_is_dropped_and_the_error_event_stands_by_itself() {
         let reads = vec![Bytes::from(stream(&[TEXT])), Bytes::from(tail)];
         let (out, relay) = relayed(Asked::No, reads, None);
         assert_eq!(out, stream(&[TEXT]).as_bytes(), "{tail}");
-        assert_eq!(relay.error_event(&ERROR), error_event(&ERROR));
+        assert_eq!(relay.error_event(&ERROR), error_event());
     }
 }
 
@@ -249,7 +261,7 @@ fn a_whole_last_event_without_its_blank_line_passes_and_counts() {
 
 #[test]
 fn an_error_event_is_one_json_object_and_no_done_follows() {
-    let event = error_event(&ERROR);
+    let event = error_event();
     let text = std::str::from_utf8(&event).unwrap();
     let json = text
         .strip_prefix("data: ")
@@ -357,7 +369,7 @@ proptest! {
         };
         let (_, relay) = relay(Asked::Yes, &[TEXT, &event]);
         let progress = relay.progress();
-        let seen = [progress.usage.is_some(), progress.error.is_some(), progress.finished_choices() == 1];
+        let seen = [progress.usage.is_some(), progress.error.is_some(), relay.ended() == Verdict::Finished];
         prop_assert!(seen[which], "{}", event);
         prop_assert_eq!(seen.iter().filter(|seen| **seen).count(), 1);
     }

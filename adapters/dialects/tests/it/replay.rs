@@ -1,9 +1,12 @@
 //! Every recording of three dialects, through the canonical form and out again.
 
 use bytes::Bytes;
+use lattice_dialects::Api;
 use lattice_dialects::canonical::{Decode, Encoded, Ended, Target, Unsupported};
-use lattice_dialects::openai::chat::{Asked, ChatRequest, Decoder, Labels, Translator, Verdict};
-use lattice_dialects::openai::{Mark, annotate};
+use lattice_dialects::error::{Mark, annotate};
+use lattice_dialects::openai::chat::{ChatRequest, Decoder, ReplyEncoder, StreamEncoder};
+use lattice_dialects::reply::Asked;
+use lattice_dialects::reply::{Labels, Translator, Verdict, Writers};
 use lattice_dialects::{anthropic, gemini};
 use serde_json::Value;
 
@@ -12,9 +15,17 @@ use crate::recorded::{Recording, recordings};
 
 pub fn labels() -> Labels {
     Labels {
-        id: "chatcmpl-1".into(),
+        id: "1".into(),
         created: 1_700_000_000,
         model: "asked".into(),
+    }
+}
+
+/// Writes replies for a chat client.
+pub fn writers(asked: Asked) -> Writers {
+    Writers {
+        stream: Box::new(StreamEncoder::new(labels(), asked)),
+        whole: Box::new(ReplyEncoder::new(labels())),
     }
 }
 
@@ -40,7 +51,7 @@ const CHAT: Dialect = Dialect {
             code: "provider_rejected",
             request_id: "r",
         };
-        let marked = annotate(&Bytes::copy_from_slice(body), 400, &mark);
+        let marked = annotate(Api::Chat, &Bytes::copy_from_slice(body), 400, &mark);
         let marked: Value = serde_json::from_slice(&marked).ok()?;
         Some(marked["error"]["message"].as_str()?.to_owned())
     },
@@ -97,7 +108,7 @@ impl Dialect {
     fn stream(&self, recording: &Recording) -> Told {
         let body = recording.body();
         let (told, ended) = decoded(&body, &mut *(self.decoder)(recording)).unwrap();
-        let mut translator = Translator::new((self.decoder)(recording), labels(), Asked::Yes);
+        let mut translator = Translator::new((self.decoder)(recording), writers(Asked::Yes));
         let mut out = Vec::new();
         translator.push(body, &mut |_| None, &mut out);
         translator.finish(&mut |_| None, &mut out);
@@ -127,7 +138,7 @@ impl Dialect {
     fn whole(&self, recording: &Recording) -> Told {
         let body = recording.body();
         let told = decoded_whole(&body, &mut *(self.decoder)(recording)).unwrap();
-        let mut translator = Translator::new((self.decoder)(recording), labels(), Asked::No);
+        let mut translator = Translator::new((self.decoder)(recording), writers(Asked::No));
         let (reply, usage) = translator.whole(&body, &mut |_| None).unwrap();
         assert_eq!(usage, told.usage);
         let again = decoded_whole(&reply, &mut Decoder::new("t", 1)).unwrap();

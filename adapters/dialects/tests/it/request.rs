@@ -17,12 +17,15 @@ fn with(members: &str) -> String {
 #[test]
 fn a_plain_request_is_read_and_its_defaults_filled_in() {
     let request = parse(r#"{"model":"gpt\u002d5","messages":[{"role":"user","content":"hi"}]}"#);
-    assert_eq!(request.model, "gpt-5");
-    assert_eq!((request.messages, request.n), (1, 1));
-    assert!(!request.stream && !request.include_usage);
-    assert!(!request.has_tools && !request.has_schema);
-    assert_eq!(request.output_cap(), None);
-    assert_eq!(request.prompt.texts().collect::<Vec<_>>(), ["user", "hi"]);
+    assert_eq!(request.facts.model, "gpt-5");
+    assert_eq!((request.facts.messages, request.facts.n), (1, 1));
+    assert!(!request.facts.stream && !request.include_usage);
+    assert!(!request.facts.has_tools && !request.facts.has_schema);
+    assert_eq!(request.facts.output_cap, None);
+    assert_eq!(
+        request.facts.prompt.texts().collect::<Vec<_>>(),
+        ["user", "hi"]
+    );
 }
 
 #[test]
@@ -48,7 +51,7 @@ fn every_text_that_the_model_reads_is_found_and_payloads_are_counted_apart() {
          "response_format":{"type":"json_schema","json_schema":{"name":"s","schema":{}}},
          "model":"m","user":"not read by the model"}"#,
     );
-    let texts: Vec<&str> = request.prompt.texts().collect();
+    let texts: Vec<&str> = request.facts.prompt.texts().collect();
     #[rustfmt::skip]
     assert_eq!(texts, [
         "system", "be brief", "boss",
@@ -57,13 +60,13 @@ fn every_text_that_the_model_reads_is_found_and_payloads_are_counted_apart() {
         "assistant", "no", "hm", "c1", "function", "f", "{\"a\":1}",
         "tool", "c1", "plain",
     ]);
-    assert_eq!(request.prompt.images(), 2);
-    assert_eq!(request.prompt.audio_bytes(), 8);
-    assert_eq!(request.prompt.file_bytes(), 32);
-    assert_eq!(request.prompt.references(), 3);
-    assert_eq!(request.tool_names, ["f", "g", "old"]);
-    assert!(request.has_tools && request.has_schema);
-    let schemas: Vec<&str> = request.prompt.schemas().collect();
+    assert_eq!(request.facts.prompt.images(), 2);
+    assert_eq!(request.facts.prompt.audio_bytes(), 8);
+    assert_eq!(request.facts.prompt.file_bytes(), 32);
+    assert_eq!(request.facts.prompt.references(), 3);
+    assert_eq!(request.facts.tool_names, ["f", "g", "old"]);
+    assert!(request.facts.has_tools && request.facts.has_schema);
+    let schemas: Vec<&str> = request.facts.prompt.schemas().collect();
     assert_eq!(schemas.len(), 3);
     assert_eq!(schemas[1], r#"[{"name":"old"}]"#);
 }
@@ -83,8 +86,11 @@ fn text_in_the_place_of_a_payload_elsewhere_is_not_free() {
         let request = parse(&format!(
             r#"{{"model":"m","messages":[{{"content":[{part}]}}]}}"#
         ));
-        assert!(request.prompt.texts().any(|text| text == long), "{part}");
-        assert_eq!(request.prompt.images(), 0, "{part}");
+        assert!(
+            request.facts.prompt.texts().any(|text| text == long),
+            "{part}"
+        );
+        assert_eq!(request.facts.prompt.images(), 0, "{part}");
     }
     let outside = [
         format!(r#""{long}""#),
@@ -93,7 +99,10 @@ fn text_in_the_place_of_a_payload_elsewhere_is_not_free() {
     ];
     for message in outside {
         let request = parse(&format!(r#"{{"model":"m","messages":[{message}]}}"#));
-        assert!(request.prompt.texts().any(|text| text == long), "{message}");
+        assert!(
+            request.facts.prompt.texts().any(|text| text == long),
+            "{message}"
+        );
     }
 }
 
@@ -199,14 +208,14 @@ fn right_numbers_and_switches_are_read_and_null_is_as_good_as_left_out() {
         r#""max_tokens":1,"max_completion_tokens":18446744073709551615,"n":128,"stream":true,"stream_options":{"x":1,"include_usage":true}"#,
     ));
     assert_eq!(request.max_tokens, Some(1));
-    assert_eq!(request.output_cap(), Some(u64::MAX));
-    assert_eq!(request.n, 128);
-    assert!(request.stream && request.include_usage);
+    assert_eq!(request.facts.output_cap, Some(u64::MAX));
+    assert_eq!(request.facts.n, 128);
+    assert!(request.facts.stream && request.include_usage);
     let request = parse(&with(
         r#""max_tokens":null,"max_completion_tokens":null,"n":null,"stream":null,"stream_options":null"#,
     ));
-    assert_eq!((request.output_cap(), request.n), (None, 1));
-    assert!(!request.stream && !request.include_usage);
+    assert_eq!((request.facts.output_cap, request.facts.n), (None, 1));
+    assert!(!request.facts.stream && !request.include_usage);
 }
 
 #[test]
@@ -214,7 +223,7 @@ fn types_that_nobody_here_needs_are_left_to_the_upstream() {
     let request = parse(&with(
         r#""tools":"x","functions":5,"response_format":[],"temperature":"hot","top_p":{}"#,
     ));
-    assert!(!request.has_tools && !request.has_schema);
+    assert!(!request.facts.has_tools && !request.facts.has_schema);
 }
 
 #[test]
@@ -303,7 +312,7 @@ proptest! {
             body[at] = byte;
         }
         if let Ok(request) = ChatRequest::parse(Bytes::from(body)) {
-            let read: usize = request.prompt.texts().chain(request.prompt.schemas()).map(str::len).sum();
+            let read: usize = request.facts.prompt.texts().chain(request.facts.prompt.schemas()).map(str::len).sum();
             prop_assert!(read <= request.body().len());
         }
     }

@@ -1,7 +1,9 @@
 //! What several tests need.
 
 use bytes::Bytes;
-use lattice_dialects::openai::chat::{Asked, Relay};
+use lattice_dialects::openai::chat::ChatWatch;
+use lattice_dialects::reply::Asked;
+use lattice_dialects::reply::Relay;
 use proptest::prelude::*;
 
 /// JSON text of any shape, with white space, escapes and odd numbers.
@@ -45,7 +47,7 @@ pub fn cut(bytes: &[u8], cuts: &[usize]) -> Vec<Bytes> {
 
 /// Passes `reads` through a relay to the end; what the caller got, and the relay.
 pub fn relayed(asked: Asked, reads: Vec<Bytes>, cost: Option<&str>) -> (Vec<u8>, Relay) {
-    let mut relay = Relay::new(asked, 1);
+    let mut relay = Relay::new(Box::new(ChatWatch::new(asked, 1)));
     let mut price = |_: &_| cost.map(str::to_owned);
     let mut out = Vec::new();
     for read in reads {

@@ -2,15 +2,15 @@
 
 use bytes::Bytes;
 use lattice_dialects::canonical::{Decode, Kept, Maker, Part, Usage};
-use lattice_dialects::openai::chat::{
-    Asked, ChatRequest, Decoder, Translator, Verdict, error_event,
-};
-use lattice_dialects::openai::{ErrorBody, Mark};
-use lattice_dialects::{anthropic, gemini};
+use lattice_dialects::error::{ErrorBody, Mark};
+use lattice_dialects::openai::chat::{ChatRequest, Decoder};
+use lattice_dialects::reply::Asked;
+use lattice_dialects::reply::{Translator, Verdict};
+use lattice_dialects::{Api, anthropic, gemini};
 use serde_json::Value;
 
 use crate::order::check_chat_stream;
-use crate::replay::labels;
+use crate::replay::writers;
 
 pub fn claude() -> Box<dyn Decode> {
     Box::new(anthropic::messages::Decoder::default())
@@ -62,7 +62,7 @@ pub const BARE_CALL: &str = r#"{"type":"tool_use","id":"toolu_2","name":"g","inp
 
 /// What the caller gets for `stream`, and the translator.
 pub fn translated(decoder: Box<dyn Decode>, stream: &str, asked: Asked) -> (String, Translator) {
-    let mut translator = Translator::new(decoder, labels(), asked);
+    let mut translator = Translator::new(decoder, writers(asked));
     let mut price = |_: &Usage| Some("0.5".to_owned());
     let mut out = Vec::new();
     translator.push(
@@ -85,7 +85,7 @@ pub fn chunks(decoder: Box<dyn Decode>, stream: &str) -> Vec<Value> {
 
 #[track_caller]
 pub fn whole(decoder: Box<dyn Decode>, body: &str) -> Value {
-    let mut translator = Translator::new(decoder, labels(), Asked::No);
+    let mut translator = Translator::new(decoder, writers(Asked::No));
     let (reply, _) = translator.whole(body.as_bytes(), &mut |_| None).unwrap();
     serde_json::from_slice(&reply).unwrap()
 }
@@ -93,7 +93,7 @@ pub fn whole(decoder: Box<dyn Decode>, body: &str) -> Value {
 #[test]
 fn what_has_come_is_passed_on_at_once() {
     let body = claudes(&[TEXT, CALL], "tool_use");
-    let mut translator = Translator::new(claude(), labels(), Asked::No);
+    let mut translator = Translator::new(claude(), writers(Asked::No));
     let events = body.split_inclusive("\n\n");
     for event in events.take_while(|it| !it.contains("message_delta")) {
         let mut out = Vec::new();
@@ -134,7 +134,7 @@ fn usage_counts_once_the_stream_has_ended() {
         r#"{"id":"r","choices":[{"index":0,"delta":{"content":"a"},"finish_reason":"stop"}],"usage":{"prompt_tokens":1,"completion_tokens":1}}"#,
         "[DONE]",
     ]);
-    let mut translator = Translator::new(Box::new(Decoder::new("s", 1)), labels(), Asked::No);
+    let mut translator = Translator::new(Box::new(Decoder::new("s", 1)), writers(Asked::No));
     let mut out = Vec::new();
     translator.push(Bytes::from(body), &mut |_| None, &mut out);
     assert_eq!(translator.usage(), None);
@@ -167,7 +167,8 @@ fn handwritten_an_error_event_of_claudes_ends_the_stream_and_is_handed_back() {
             request_id: "r",
         },
     };
-    assert_eq!(translator.error_event(&body), error_event(&body));
+    let event = format!("data: {}\n\n", Api::Chat.render_error(&body));
+    assert_eq!(translator.error_event(&body), event);
 }
 
 #[test]
@@ -223,19 +224,19 @@ fn an_event_longer_than_a_relay_would_hold_is_translated() {
 
 #[test]
 fn a_reply_that_is_an_error_in_spite_of_its_status_is_no_reply() {
-    let mut translator = Translator::new(google(), labels(), Asked::No);
+    let mut translator = Translator::new(google(), writers(Asked::No));
     let body = br#"{"error":{"code":503,"message":"busy","status":"UNAVAILABLE"}}"#;
     assert!(translator.whole(body, &mut |_| None).is_err());
     let error = translator.provider_error().unwrap();
     assert_eq!(error.message.as_deref(), Some("busy"));
-    let mut translator = Translator::new(claude(), labels(), Asked::No);
+    let mut translator = Translator::new(claude(), writers(Asked::No));
     assert!(translator.whole(b"<html>", &mut |_| None).is_err());
     assert!(translator.provider_error().is_none());
 }
 
 #[test]
 fn a_whole_reply_tells_its_usage_and_cost() {
-    let mut translator = Translator::new(google(), labels(), Asked::No);
+    let mut translator = Translator::new(google(), writers(Asked::No));
     let body = br#"{"responseId":"r","candidates":[{"content":{"parts":[{"text":"a"}]},"finishReason":"STOP"}],"usageMetadata":{"promptTokenCount":4,"candidatesTokenCount":2,"thoughtsTokenCount":1,"totalTokenCount":7}}"#;
     let (reply, usage) = translator.whole(body, &mut |_| Some("0.5".into())).unwrap();
     let reply: Value = serde_json::from_slice(&reply).unwrap();

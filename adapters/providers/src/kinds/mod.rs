@@ -3,24 +3,27 @@
 //! them apart.
 
 mod anthropic;
-mod chat;
 mod gemini;
 mod llama_cpp;
 mod mlx;
 mod openai;
 mod openai_compatible;
+mod respell;
+pub(crate) mod wire;
 
 use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
-use lattice_dialects::canonical::{self, Decode, ErrorFacts, Kept, Request, Unsupported};
+use lattice_dialects::Api;
+use lattice_dialects::canonical::{self, Kept, Request, Unsupported};
 use lattice_kernel::call::Target;
-use uuid::Uuid;
 
 use crate::execute::Outbound;
 use crate::provider::Provider;
+pub use respell::Caps;
+pub use wire::{Forwarded, Reads};
 
 /// Every kind, in the order in which configuration lists them.
 const KINDS: &[&dyn Adapter] = &[
@@ -32,8 +35,8 @@ const KINDS: &[&dyn Adapter] = &[
     &llama_cpp::LlamaCpp,
 ];
 
-/// What is particular to one kind of provider: where it is, what it charges, how
-/// it is asked, and how its replies are read.
+/// What is particular to one kind of provider: where it is, what it charges, and
+/// which APIs it is asked by.
 pub trait Adapter: Sync {
     /// As configuration writes it.
     fn name(&self) -> &'static str;
@@ -49,24 +52,21 @@ pub trait Adapter: Sync {
         (http::header::AUTHORIZATION, format!("Bearer {key}"))
     }
 
-    /// The request as this kind wants it.
-    ///
-    /// # Errors
-    /// A field of the caller's that it cannot be given.
-    fn prepare(&self, asking: &Asking<'_>) -> Result<Prepared, Unsupported>;
+    /// Which of its APIs answers what a caller asks for by `asked`: the same one
+    /// where it has it.
+    fn api(&self, asked: Api) -> Api;
 
-    /// Reads its replies; `None` where they are in the caller's own dialect and
-    /// pass as they come. `request_id` makes names that it must make up its own.
-    fn decoder(&self, request_id: Uuid) -> Option<Box<dyn Decode>> {
-        let _ = request_id;
-        None
+    /// Where that API is, below the provider's base path.
+    fn path(&self, api: Api, model: &str, stream: bool) -> String;
+
+    /// What every request to it carries, beside host, length and credential.
+    fn headers(&self) -> HeaderMap {
+        HeaderMap::new()
     }
 
-    /// What the body of an error reply says; `None` where it is in the caller's
-    /// own dialect, or not to be understood.
-    fn read_error(&self, body: &[u8]) -> Option<ErrorFacts> {
-        let _ = body;
-        None
+    /// How it reads the output cap of a chat request.
+    fn caps(&self) -> Caps {
+        Caps::MaxTokens
     }
 }
 
@@ -114,14 +114,14 @@ pub struct Asking<'a> {
 impl<'a> Asking<'a> {
     /// The request in the form between dialects, with what the caller has lost.
     fn canonical(&self) -> Result<Request<'a>, Unsupported> {
-        let mut request = self.body.chat.canonical()?;
+        let mut request = self.body.inbound().canonical()?;
         request.recall(self.recall);
         Ok(request)
     }
 
     /// What it is encoded for. A cap that the caller names stays as it is.
     fn encode_for(&self) -> canonical::Target<'a> {
-        let capless = self.body.chat.output_cap().is_none();
+        let capless = self.body.facts().output_cap.is_none();
         canonical::Target {
             model: &self.target.model,
             output_cap: (self.body.cap_output && capless).then_some(self.target.max_output_tokens),
@@ -135,6 +135,8 @@ pub struct Prepared {
     pub payload: Payload,
     /// What was changed or dropped, for `x-lattice-noted`.
     pub noted: Vec<Box<str>>,
+    /// How the reply is read.
+    pub reads: Reads,
 }
 
 /// What is sent.
@@ -187,15 +189,6 @@ impl PartialEq for Kind {
 impl fmt::Debug for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
-    }
-}
-
-/// A POST of JSON.
-fn post(path: impl Into<Box<str>>, body: Bytes) -> Payload {
-    Payload::Http {
-        path: path.into(),
-        headers: HeaderMap::new(),
-        body,
     }
 }
 

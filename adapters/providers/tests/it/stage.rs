@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
+use lattice_dialects::Inbound;
 use lattice_dialects::openai::chat::ChatRequest;
 use lattice_kernel::call::{Arrival, Call};
 use lattice_kernel::gates::{
@@ -16,7 +17,9 @@ use lattice_kernel::{
     Action, Ask, Balance, Clock as _, Dialect, Draft, Gates, Head, NanoUsd, Outcome, Plan, Price,
     Principal, Refusal, Routing, SystemClock, Target, Usage, pipeline,
 };
-use lattice_providers::{Answer, Directory, Kind, Outbound, Provider, Remote, Reply, Timeouts};
+use lattice_providers::{
+    Answer, Asked, Directory, Forwarded, Kind, Outbound, Provider, Remote, Reply, Timeouts,
+};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -205,8 +208,10 @@ impl House {
 
 fn outbound() -> Outbound {
     let body = br#"{"model":"m","messages":[{"role":"user","content":"hi"}],"stream":true}"#;
+    let chat = ChatRequest::parse(Bytes::from_static(body)).unwrap();
     Outbound {
-        chat: ChatRequest::parse(Bytes::from_static(body)).unwrap(),
+        asked: Asked::Generation(Inbound::Chat(chat)),
+        forwarded: Forwarded::default(),
         cap_output: false,
     }
 }

@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use super::CapField;
-use super::prompt::Collected;
 use crate::json::{self, Complaint, Malformed, Reader, Scalar, Shape};
+use crate::prompt::Collected;
 
 /// What one pass over a body found.
 pub(super) struct Facts {

@@ -5,20 +5,22 @@ mod canonical;
 mod decode;
 mod encode;
 mod facts;
-mod prompt;
-mod relay;
 mod reply;
 mod request;
 mod rewrite;
-mod translate;
 pub mod usage;
+mod watch;
 
-pub use crate::canonical::Usage;
+use crate::error::ErrorBody;
+
 pub use decode::Decoder;
-pub use encode::{Labels, ReplyEncoder, StreamEncoder};
-pub use prompt::Prompt;
-pub use relay::{Asked, Price, Progress, ProviderError, Relay, Verdict, error_event};
+pub use encode::{ReplyEncoder, StreamEncoder};
 pub use reply::usage_of;
 pub use request::ChatRequest;
 pub use rewrite::{CapField, OutputCap, Rewrite};
-pub use translate::Translator;
+pub use watch::ChatWatch;
+
+/// An error as the last event of a chat stream: no `[DONE]` follows.
+fn error_event(error: &ErrorBody<'_>) -> String {
+    format!("data: {}\n\n", super::render_error(error))
+}

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::Usage;
+use crate::canonical::Usage;
 
 /// The usage that a JSON reply reports; `None` when it does not, or when the
 /// body is anything else.

@@ -4,9 +4,10 @@ use std::fmt;
 
 use bytes::Bytes;
 
-use super::Prompt;
 use super::facts::{Facts, Spans};
+use super::{ChatWatch, ReplyEncoder, StreamEncoder};
 use crate::json::Malformed;
+use crate::reply::{Asked, Labels, Writers};
 
 /// A chat request as the caller sent it, with the facts that the gates ask for.
 /// What is not named here is in the body and left to the upstream to judge.
@@ -14,28 +15,14 @@ use crate::json::Malformed;
 pub struct ChatRequest {
     pub(super) body: Bytes,
     pub(super) spans: Spans,
-    /// The model that the caller asks for, decoded; not empty.
-    pub model: String,
-    /// Whether the reply is to be streamed.
-    pub stream: bool,
+    /// What the gates ask of it.
+    pub facts: crate::Facts,
     /// Whether the caller asked for a usage chunk in the stream.
     pub include_usage: bool,
     /// The old name of the output cap; at least 1.
     pub max_tokens: Option<u64>,
     /// The output cap, reasoning included; at least 1.
     pub max_completion_tokens: Option<u64>,
-    /// How many choices are asked for: 1 to 128, 1 when left out.
-    pub n: u32,
-    /// Names of the function and custom tools on offer, in the order of the body.
-    pub tool_names: Vec<String>,
-    /// Whether any tool is on offer, named or not.
-    pub has_tools: bool,
-    /// Whether the answer is to fit a JSON schema.
-    pub has_schema: bool,
-    /// How many messages there are; at least 1.
-    pub messages: usize,
-    /// What the model will read, for the token estimate.
-    pub prompt: Prompt,
 }
 
 impl ChatRequest {
@@ -54,19 +41,24 @@ impl ChatRequest {
         if facts.messages == 0 {
             return missing("messages", "messages must be a non-empty array");
         }
+        // The larger of the two fields, since a server may know only one of them.
+        let output_cap = facts.max_tokens.max(facts.max_completion_tokens);
         Ok(Self {
             spans: facts.spans,
-            model,
-            stream: facts.stream,
             include_usage: facts.include_usage,
             max_tokens: facts.max_tokens,
             max_completion_tokens: facts.max_completion_tokens,
-            n: facts.n,
-            tool_names: facts.tool_names,
-            has_tools: facts.has_tools,
-            has_schema: facts.has_schema,
-            messages: facts.messages,
-            prompt: facts.prompt.build(body.clone()),
+            facts: crate::Facts {
+                model,
+                stream: facts.stream,
+                output_cap,
+                n: facts.n,
+                tool_names: facts.tool_names,
+                has_tools: facts.has_tools,
+                has_schema: facts.has_schema,
+                messages: facts.messages,
+                prompt: facts.prompt.build(body.clone()),
+            },
             body,
         })
     }
@@ -77,11 +69,29 @@ impl ChatRequest {
         &self.body
     }
 
-    /// The most tokens that one choice may cost, as far as the caller said: the
-    /// larger of the two fields, since a server may know only one of them.
+    /// Reads the stream that answers it.
     #[must_use]
-    pub fn output_cap(&self) -> Option<u64> {
-        self.max_tokens.max(self.max_completion_tokens)
+    pub fn watch(&self) -> ChatWatch {
+        ChatWatch::new(self.asked(), self.facts.n)
+    }
+
+    /// Writes the reply to it.
+    #[must_use]
+    pub fn writers(&self, labels: Labels, asked: Asked) -> Writers {
+        Writers {
+            stream: Box::new(StreamEncoder::new(labels.clone(), asked)),
+            whole: Box::new(ReplyEncoder::new(labels)),
+        }
+    }
+
+    /// Whether usage is to be told in the stream.
+    #[must_use]
+    pub fn asked(&self) -> Asked {
+        if self.include_usage {
+            Asked::Yes
+        } else {
+            Asked::No
+        }
     }
 }
 
@@ -90,9 +100,7 @@ impl fmt::Debug for ChatRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ChatRequest")
             .field("bytes", &self.body.len())
-            .field("stream", &self.stream)
-            .field("messages", &self.messages)
-            .field("prompt", &self.prompt)
+            .field("facts", &self.facts)
             .finish_non_exhaustive()
     }
 }

@@ -58,11 +58,11 @@ impl ChatRequest {
     pub fn rewrite(&self, rewrite: &Rewrite<'_>) -> Bytes {
         let mut edits = Edits::default();
         if let Some(model) = rewrite.model
-            && model != self.model
+            && model != self.facts.model
         {
             edits.replace(self.spans.model.clone(), json::quote(model));
         }
-        if rewrite.include_usage && self.stream && !self.include_usage {
+        if rewrite.include_usage && self.facts.stream && !self.include_usage {
             self.ask_for_usage(&mut edits);
         }
         if let Some(cap) = rewrite.output_cap

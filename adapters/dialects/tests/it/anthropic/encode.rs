@@ -252,6 +252,7 @@ fn claudes_own_thoughts_go_back_as_they_came_and_no_others() {
         text: "".into(),
         signature: None,
         encrypted: Some("ENC".into()),
+        id: None,
         maker: Maker::Anthropic,
     });
     let turns = vec![
@@ -576,7 +577,7 @@ proptest! {
             cache: None,
         });
         let results = |more| {
-            let answer = ToolResult { id: id.clone().into(), content: vec![text("r")] };
+            let answer = ToolResult { id: id.clone().into(), content: vec![text("r")], is_error: false };
             turn(Role::User, vec![link.clone(), Part::ToolResult(answer), more])
         };
         for more in [text("b"), document] {

@@ -68,7 +68,11 @@ fn call(id: &'static str, arguments: &'static str) -> Part<'static> {
 
 fn result(id: &'static str, content: Vec<Part<'static>>) -> Part<'static> {
     let id = id.into();
-    Part::ToolResult(ToolResult { id, content })
+    Part::ToolResult(ToolResult {
+        id,
+        content,
+        is_error: false,
+    })
 }
 
 fn thought(maker: Maker, text: &'static str, signature: Option<&'static str>) -> Part<'static> {
@@ -76,6 +80,7 @@ fn thought(maker: Maker, text: &'static str, signature: Option<&'static str>) ->
         text: text.into(),
         signature: signature.map(Cow::Borrowed),
         encrypted: None,
+        id: None,
         maker,
     })
 }

@@ -35,7 +35,7 @@ impl Told {
                 assert_eq!(self.open, None, "blocks overlap");
                 let (takes, line): (&[_], _) = match block {
                     Block::Text => (&["text"], "text".to_owned()),
-                    Block::Reasoning { maker } => {
+                    Block::Reasoning { maker, .. } => {
                         assert_eq!(maker, Maker::Anthropic);
                         (&["text", "signature", "encrypted"], "reasoning".to_owned())
                     }

@@ -30,7 +30,11 @@ fn call<'a>(id: &'a str, name: &'a str, arguments: &'a str) -> Part<'a> {
 
 fn result<'a>(id: &'a str, content: Vec<Part<'a>>) -> Part<'a> {
     let id = id.into();
-    Part::ToolResult(ToolResult { id, content })
+    Part::ToolResult(ToolResult {
+        id,
+        content,
+        is_error: false,
+    })
 }
 
 fn thought<'a>(maker: Maker, signature: Option<&'a str>) -> Part<'a> {
@@ -38,6 +42,7 @@ fn thought<'a>(maker: Maker, signature: Option<&'a str>) -> Part<'a> {
         text: "thinking".into(),
         signature: signature.map(Cow::Borrowed),
         encrypted: None,
+        id: None,
         maker,
     })
 }

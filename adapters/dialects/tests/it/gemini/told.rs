@@ -68,7 +68,7 @@ impl Told {
         let (kind, line) = match block {
             Block::Text => ("text", "text".to_owned()),
             Block::Refusal => ("refusal", "refusal".to_owned()),
-            Block::Reasoning { maker } => ("reasoning", format!("reasoning {maker:?}")),
+            Block::Reasoning { maker, .. } => ("reasoning", format!("reasoning {maker:?}")),
             Block::ToolCall { id, name } => {
                 assert!(!id.is_empty());
                 ("call", format!("call {id} {name}"))

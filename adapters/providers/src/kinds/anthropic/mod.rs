@@ -1,11 +1,9 @@
 //! Claude, over Anthropic's Messages API.
 
-use http::HeaderName;
-use lattice_dialects::anthropic::messages;
-use lattice_dialects::canonical::{Decode, ErrorFacts, Unsupported};
-use uuid::Uuid;
+use http::{HeaderMap, HeaderName};
+use lattice_dialects::Api;
 
-use super::{Adapter, Asking, Payload, Place, Prepared, Prices, boxed, constant, post};
+use super::{Adapter, Place, Prices, constant};
 
 /// The version of the wire that the encoder and the decoder were written for.
 const VERSION: &str = "2023-06-01";
@@ -34,26 +32,15 @@ impl Adapter for Anthropic {
         (HeaderName::from_static("x-api-key"), key.to_owned())
     }
 
-    fn prepare(&self, asking: &Asking<'_>) -> Result<Prepared, Unsupported> {
-        let encoded = messages::encode(&asking.canonical()?, &asking.encode_for())?;
-        let mut payload = post(
-            format!("{}/messages", asking.provider.base_path),
-            encoded.body,
-        );
-        if let Payload::Http { headers, .. } = &mut payload {
-            headers.extend([constant("anthropic-version", VERSION)]);
-        }
-        Ok(Prepared {
-            payload,
-            noted: boxed(encoded.noted),
-        })
+    fn api(&self, _asked: Api) -> Api {
+        Api::Messages
     }
 
-    fn decoder(&self, _request_id: Uuid) -> Option<Box<dyn Decode>> {
-        Some(Box::<messages::Decoder>::default())
+    fn path(&self, _api: Api, _model: &str, _stream: bool) -> String {
+        "messages".to_owned()
     }
 
-    fn read_error(&self, body: &[u8]) -> Option<ErrorFacts> {
-        messages::read_error(body)
+    fn headers(&self) -> HeaderMap {
+        HeaderMap::from_iter([constant("anthropic-version", VERSION)])
     }
 }

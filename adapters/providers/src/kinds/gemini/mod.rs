@@ -1,11 +1,10 @@
 //! Gemini, over Google's generateContent API.
 
 use http::HeaderName;
-use lattice_dialects::canonical::{Decode, ErrorFacts, Unsupported};
+use lattice_dialects::Api;
 use lattice_dialects::gemini::generate;
-use uuid::Uuid;
 
-use super::{Adapter, Asking, Place, Prepared, Prices, boxed, post};
+use super::{Adapter, Place, Prices};
 
 /// Gemini, over Google's generateContent API.
 pub struct Gemini;
@@ -31,24 +30,11 @@ impl Adapter for Gemini {
         (HeaderName::from_static("x-goog-api-key"), key.to_owned())
     }
 
-    fn prepare(&self, asking: &Asking<'_>) -> Result<Prepared, Unsupported> {
-        let encoded = generate::encode(&asking.canonical()?, &asking.encode_for())?;
-        let path = generate::path(&asking.target.model, asking.body.chat.stream);
-        Ok(Prepared {
-            payload: post(
-                format!("{}/{path}", asking.provider.base_path),
-                encoded.body,
-            ),
-            noted: boxed(encoded.noted),
-        })
+    fn api(&self, _asked: Api) -> Api {
+        Api::Generate
     }
 
-    fn decoder(&self, request_id: Uuid) -> Option<Box<dyn Decode>> {
-        let seed = request_id.simple().to_string();
-        Some(Box::new(generate::Decoder::new(&seed)))
-    }
-
-    fn read_error(&self, body: &[u8]) -> Option<ErrorFacts> {
-        generate::read_error(body)
+    fn path(&self, _api: Api, model: &str, stream: bool) -> String {
+        generate::path(model, stream)
     }
 }

@@ -1,8 +1,8 @@
 //! GGUF models in this process.
 
-use lattice_dialects::canonical::Unsupported;
+use lattice_dialects::Api;
 
-use super::{Adapter, Asking, Payload, Place, Prepared, Prices};
+use super::{Adapter, Place, Prices};
 
 /// GGUF models in this process. The engine takes the caller's request as it is and
 /// answers in the caller's dialect, so there is nothing to translate here.
@@ -21,10 +21,11 @@ impl Adapter for LlamaCpp {
         Prices::Free
     }
 
-    fn prepare(&self, _asking: &Asking<'_>) -> Result<Prepared, Unsupported> {
-        Ok(Prepared {
-            payload: Payload::InProcess,
-            noted: Vec::new(),
-        })
+    fn api(&self, asked: Api) -> Api {
+        asked
+    }
+
+    fn path(&self, _api: Api, _model: &str, _stream: bool) -> String {
+        String::new()
     }
 }

@@ -1,9 +1,8 @@
 //! `mlx_lm.server`: OpenAI's chat route on a Mac.
 
-use lattice_dialects::canonical::Unsupported;
+use lattice_dialects::Api;
 
-use super::chat::{Caps, prepare};
-use super::{Adapter, Asking, Place, Prepared, Prices};
+use super::{Adapter, Place, Prices};
 
 /// `mlx_lm.server`, on one's own machine.
 pub struct Mlx;
@@ -25,7 +24,11 @@ impl Adapter for Mlx {
         Prices::Free
     }
 
-    fn prepare(&self, asking: &Asking<'_>) -> Result<Prepared, Unsupported> {
-        prepare(asking, Caps::MaxTokens)
+    fn api(&self, _asked: Api) -> Api {
+        Api::Chat
+    }
+
+    fn path(&self, _api: Api, _model: &str, _stream: bool) -> String {
+        "chat/completions".to_owned()
     }
 }

@@ -1,9 +1,8 @@
 //! OpenAI itself.
 
-use lattice_dialects::canonical::Unsupported;
+use lattice_dialects::Api;
 
-use super::chat::{Caps, prepare};
-use super::{Adapter, Asking, Place, Prepared, Prices};
+use super::{Adapter, Caps, Place, Prices};
 
 /// OpenAI itself. Its reasoning models refuse the old name of the output cap, and
 /// it refuses a request that has both.
@@ -26,7 +25,23 @@ impl Adapter for OpenAi {
         Prices::Provider("openai")
     }
 
-    fn prepare(&self, asking: &Asking<'_>) -> Result<Prepared, Unsupported> {
-        prepare(asking, Caps::Either)
+    fn api(&self, asked: Api) -> Api {
+        match asked {
+            Api::Chat => Api::Chat,
+            // Its newer models take tools and thoughts together there alone.
+            Api::Responses | Api::Messages | Api::Generate => Api::Responses,
+        }
+    }
+
+    fn path(&self, api: Api, _model: &str, _stream: bool) -> String {
+        match api {
+            Api::Responses => "responses",
+            _ => "chat/completions",
+        }
+        .to_owned()
+    }
+
+    fn caps(&self) -> Caps {
+        Caps::Either
     }
 }

@@ -1,9 +1,8 @@
 //! Any server with OpenAI's chat route: vLLM, llama-server, Ollama, …
 
-use lattice_dialects::canonical::Unsupported;
+use lattice_dialects::Api;
 
-use super::chat::{Caps, prepare};
-use super::{Adapter, Asking, Place, Prepared, Prices};
+use super::{Adapter, Place, Prices};
 
 /// Any server with OpenAI's chat route. Most know the old name of the output cap
 /// only.
@@ -26,7 +25,11 @@ impl Adapter for OpenAiCompatible {
         Prices::BaseUrl
     }
 
-    fn prepare(&self, asking: &Asking<'_>) -> Result<Prepared, Unsupported> {
-        prepare(asking, Caps::MaxTokens)
+    fn api(&self, _asked: Api) -> Api {
+        Api::Chat
+    }
+
+    fn path(&self, _api: Api, _model: &str, _stream: bool) -> String {
+        "chat/completions".to_owned()
     }
 }

@@ -272,7 +272,7 @@ fn open_text(block: &wire::Block<'_>, sink: Sink<'_>) -> Open {
 
 fn open_thinking(block: &wire::Block<'_>, sink: Sink<'_>) -> Open {
     let maker = Maker::Anthropic;
-    tell_open(Block::Reasoning { maker }, sink);
+    tell_open(Block::Reasoning { maker, id: None }, sink);
     tell(Delta::Text(Cow::Borrowed(&block.thinking)), sink);
     tell(Delta::Signature(Cow::Borrowed(&block.signature)), sink);
     tell(Delta::Encrypted(Cow::Borrowed(&block.data)), sink);

@@ -101,6 +101,7 @@ impl Choice {
                     Kind::Thought,
                     Block::Reasoning {
                         maker: Maker::Gemini,
+                        id: None,
                     },
                 ),
                 false => (Kind::Text, Block::Text),

@@ -6,8 +6,8 @@ use std::collections::HashMap;
 use serde_json::value::RawValue;
 
 use super::content::{self, Allow, plain};
-use super::fields::{Dropped, Object, Path, elements};
 use crate::canonical::{Maker, Part, Reasoning, ToolCall, Unsupported};
+use crate::fields::{Dropped, Object, Path, elements};
 use crate::json;
 
 pub(super) fn parts<'a>(
@@ -168,6 +168,7 @@ fn thought<'a>(
         text: Cow::Borrowed(""),
         signature: None,
         encrypted: None,
+        id: None,
         maker: format.map_or(Maker::Unknown, |format| maker(&format)),
     };
     match &*kind {
@@ -189,7 +190,7 @@ fn thought<'a>(
 /// Whose format this is. OpenAI's own clients join the strings of an entry's
 /// pieces, so a name that each of them had comes back several times over.
 fn maker(format: &str) -> Maker {
-    let signers = [Maker::Anthropic, Maker::Gemini];
+    let signers = [Maker::Anthropic, Maker::Gemini, Maker::OpenAi];
     let mut named = signers.into_iter().filter(|_| !format.is_empty());
     let named = named.find(|maker| format.replace(maker.format(), "").is_empty());
     named.unwrap_or(Maker::Unknown)

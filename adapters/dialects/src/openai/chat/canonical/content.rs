@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use super::fields::{Dropped, Object, Path, elements, read};
 use crate::canonical::{Cache, Media, Part, Source, Text, Unsupported};
+use crate::fields::{Dropped, Object, Path, elements, read};
 use crate::json::{Str, quote};
 
 /// What a message may hold beside text.

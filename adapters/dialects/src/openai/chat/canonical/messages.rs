@@ -7,8 +7,8 @@ use serde_json::value::RawValue;
 
 use super::assistant;
 use super::content::{self, Allow};
-use super::fields::{Dropped, Object, Path, elements};
 use crate::canonical::{Part, Role, Text, ToolResult, Turn, Unsupported};
+use crate::fields::{Dropped, Object, Path, elements};
 
 /// The messages, in the canonical order.
 #[derive(Default)]
@@ -120,6 +120,10 @@ impl<'a> Conversation<'a> {
             ));
         }
         let content = content::of(message, at, Allow::Media, dropped)?;
-        Ok(ToolResult { id, content })
+        Ok(ToolResult {
+            id,
+            content,
+            is_error: false,
+        })
     }
 }

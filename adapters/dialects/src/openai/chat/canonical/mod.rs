@@ -5,7 +5,6 @@
 
 mod assistant;
 mod content;
-mod fields;
 mod messages;
 mod tools;
 
@@ -15,8 +14,8 @@ use serde_json::value::RawValue;
 
 use super::ChatRequest;
 use crate::canonical::{Effort, Request, Unsupported};
+use crate::fields::{self, Dropped, Object, Path};
 use crate::json::Str;
-use fields::{Dropped, Object, Path};
 use messages::Conversation;
 
 /// Hints to a provider that change nothing of what is asked for.
@@ -70,7 +69,7 @@ impl ChatRequest {
         let tool_choice = tools::choice(&mut body, &tools)?;
         let (user, safety) = (body.text("user")?, body.text("safety_identifier")?);
         let request = Request {
-            model: self.model.as_str().into(),
+            model: self.facts.model.as_str().into(),
             system: conversation.system,
             turns: conversation.turns,
             tools,
@@ -84,11 +83,13 @@ impl ChatRequest {
             seed: body.typed("seed", "an integer")?,
             presence_penalty: body.typed("presence_penalty", "a number")?,
             frequency_penalty: body.typed("frequency_penalty", "a number")?,
-            n: self.n,
+            n: self.facts.n,
             format: tools::format(&mut body, &mut dropped)?,
             effort: effort(&mut body)?,
+            thinking_budget: None,
+            show_thoughts: None,
             user: safety.or(user),
-            stream: self.stream,
+            stream: self.facts.stream,
             dropped: dropped.0,
         };
         body.end()?;

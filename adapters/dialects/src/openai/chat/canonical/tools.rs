@@ -6,8 +6,8 @@ use std::collections::HashSet;
 use serde_json::value::RawValue;
 
 use super::content::cache_control;
-use super::fields::{Dropped, Object, Path, elements, read};
 use crate::canonical::{Format, Schema, Tool, ToolChoice, Unsupported};
+use crate::fields::{Dropped, Object, Path, elements, read};
 use crate::json::{Str, quote};
 
 pub(super) fn offered<'a>(body: &mut Object<'_, 'a>) -> Result<Vec<Tool<'a>>, Unsupported> {

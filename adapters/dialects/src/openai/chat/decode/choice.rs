@@ -282,7 +282,7 @@ impl Choice {
         let block = match block {
             Open::Text => Block::Text,
             Open::Refusal => Block::Refusal,
-            Open::Reasoning { maker, .. } => Block::Reasoning { maker },
+            Open::Reasoning { maker, .. } => Block::Reasoning { maker, id: None },
         };
         sink(Event::Open { choice, block });
     }

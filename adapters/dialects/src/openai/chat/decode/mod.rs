@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use serde_json::value::RawValue;
 
-use super::relay::chunk::is_done;
+use super::watch::is_done;
 use crate::canonical::{Decode, Ended, Event, Garbled, ProviderError, Sink, Usage};
 use calls::Shared;
 use choice::Choice;

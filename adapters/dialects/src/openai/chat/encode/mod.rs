@@ -6,24 +6,25 @@ mod stream;
 
 use crate::canonical::Finish;
 use crate::json::Writer;
+use crate::reply::Labels;
 pub use reply::ReplyEncoder;
 pub use stream::StreamEncoder;
 
-/// What a reply says of itself where its provider does not.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Labels {
-    /// The reply's name.
-    pub id: String,
-    /// Unix time in seconds.
-    pub created: u64,
-    /// The model that was asked.
-    pub model: String,
-}
+/// What a reply is called.
+#[derive(Debug)]
+struct Names(Labels);
 
-impl Labels {
+impl Names {
+    fn new(labels: Labels) -> Self {
+        Self(Labels {
+            id: format!("chatcmpl-{}", labels.id),
+            ..labels
+        })
+    }
+
     /// Takes the provider's own names for the reply and the model, if it has any.
     fn adopt(&mut self, id: &str, model: &str) {
-        for (label, theirs) in [(&mut self.id, id), (&mut self.model, model)] {
+        for (label, theirs) in [(&mut self.0.id, id), (&mut self.0.model, model)] {
             if !theirs.is_empty() {
                 theirs.clone_into(label);
             }
@@ -32,11 +33,11 @@ impl Labels {
 
     /// The members that begin a reply and a chunk alike; `choices` is next.
     fn write(&self, object: &str, out: &mut Writer) {
-        out.member("id", &self.id);
+        out.member("id", &self.0.id);
         out.member("object", object);
         out.key("created");
-        out.scalar(self.created);
-        out.member("model", &self.model);
+        out.scalar(self.0.created);
+        out.member("model", &self.0.model);
         out.key("choices");
     }
 }

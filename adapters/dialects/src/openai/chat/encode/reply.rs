@@ -5,16 +5,16 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 
 use super::details::{self, Detail};
-use super::{Labels, finish};
+use super::{Names, finish};
 use crate::canonical::{Block, Delta, Event, Finish, Maker, Usage};
 use crate::json::Writer;
-use crate::openai::chat::{Price, usage};
+use crate::openai::chat::usage;
+use crate::reply::{Labels, Price, WriteReply};
 
-/// Collects the events of a reply into one `chat.completion`. It holds the reply,
-/// so whoever feeds it bounds what it reads.
+/// Collects the events of a reply into one `chat.completion`.
 #[derive(Debug)]
 pub struct ReplyEncoder {
-    labels: Labels,
+    names: Names,
     choices: BTreeMap<u32, Choice>,
     usage: Option<Usage>,
     omitted: u32,
@@ -76,18 +76,18 @@ impl ReplyEncoder {
     #[must_use]
     pub fn new(labels: Labels) -> Self {
         Self {
-            labels,
+            names: Names::new(labels),
             choices: BTreeMap::new(),
             usage: None,
             omitted: 0,
         }
     }
+}
 
-    /// Takes what the event says. An [`Event::Error`] has no place in a reply: the
-    /// caller of this answers with it instead.
-    pub fn event(&mut self, event: &Event<'_>) {
+impl WriteReply for ReplyEncoder {
+    fn event(&mut self, event: &Event<'_>) {
         match event {
-            Event::Start { id, model } => self.labels.adopt(id, model),
+            Event::Start { id, model } => self.names.adopt(id, model),
             Event::Open { choice, block } => {
                 if matches!(block, Block::Native { .. }) {
                     self.omitted += 1;
@@ -111,24 +111,14 @@ impl ReplyEncoder {
         }
     }
 
-    /// How many blocks had no form here.
-    #[must_use]
-    pub fn omitted(&self) -> u32 {
+    fn omitted(&self) -> u32 {
         self.omitted
     }
 
-    /// The usage that the reply told.
-    #[must_use]
-    pub fn usage(&self) -> Option<Usage> {
-        self.usage
-    }
-
-    /// The reply.
-    #[must_use]
-    pub fn finish(self, price: Price<'_>) -> Bytes {
+    fn finish(self: Box<Self>, price: Price<'_>) -> Bytes {
         let mut out = Writer::default();
         out.open(b'{');
-        self.labels.write("chat.completion", &mut out);
+        self.names.write("chat.completion", &mut out);
         out.open(b'[');
         for (index, choice) in self.choices {
             choice.write(index, &mut out);
@@ -154,7 +144,7 @@ impl Choice {
                 self.refusal.get_or_insert_default();
                 Some(Open::Refusal)
             }
-            Block::Reasoning { maker } => Some(Open::Reasoning(Thought {
+            Block::Reasoning { maker, .. } => Some(Open::Reasoning(Thought {
                 maker: *maker,
                 text: String::new(),
                 signature: None,

@@ -5,17 +5,17 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 
 use super::details::{self, Detail};
-use super::{Labels, finish};
+use super::{Names, finish};
 use crate::canonical::{Block, Delta, Event, Finish, Maker};
+use crate::error::ErrorBody;
 use crate::json::Writer;
-use crate::openai::chat::{Asked, Price, usage};
+use crate::openai::chat::{error_event, usage};
+use crate::reply::{Asked, Labels, Price, WriteStream};
 
-/// Writes one stream of `chat.completion.chunk`s. What it has written waits to be
-/// [taken](Self::take). An [`Event::Error`] has no chunk: the caller of this
-/// writes the error event, with its mark in it.
+/// Writes one stream of `chat.completion.chunk`s.
 #[derive(Debug)]
 pub struct StreamEncoder {
-    labels: Labels,
+    names: Names,
     asked: Asked,
     /// What every chunk begins with.
     head: String,
@@ -54,7 +54,7 @@ impl StreamEncoder {
     #[must_use]
     pub fn new(labels: Labels, asked: Asked) -> Self {
         Self {
-            labels,
+            names: Names::new(labels),
             asked,
             head: String::new(),
             choices: BTreeMap::new(),
@@ -62,16 +62,17 @@ impl StreamEncoder {
             out: Writer::default(),
         }
     }
+}
 
-    /// Writes what the event says. `price` is asked where a usage is written.
-    pub fn event(&mut self, event: &Event<'_>, price: Price<'_>) {
+impl WriteStream for StreamEncoder {
+    fn event(&mut self, event: &Event<'_>, price: Price<'_>) {
         match event {
             Event::Start { id, model } => {
-                self.labels.adopt(id, model);
+                self.names.adopt(id, model);
                 let mut head = Writer::default();
                 head.verbatim("data: ");
                 head.open(b'{');
-                self.labels.write("chat.completion.chunk", &mut head);
+                self.names.write("chat.completion.chunk", &mut head);
                 self.head = String::from_utf8(head.into_bytes()).unwrap_or_default();
                 self.begin(0);
             }
@@ -100,22 +101,24 @@ impl StreamEncoder {
         }
     }
 
-    /// The stream has ended as it must.
-    pub fn end(&mut self) {
+    fn end(&mut self, _price: Price<'_>) {
         self.out.verbatim("data: [DONE]\n\n");
     }
 
-    /// What was written since it was last taken.
-    pub fn take(&mut self) -> Bytes {
+    fn take(&mut self) -> Bytes {
         self.out.take()
     }
 
-    /// How many blocks had no form here.
-    #[must_use]
-    pub fn omitted(&self) -> u32 {
+    fn omitted(&self) -> u32 {
         self.omitted
     }
 
+    fn error_event(&self, error: &ErrorBody<'_>) -> String {
+        error_event(error)
+    }
+}
+
+impl StreamEncoder {
     /// A choice's first chunk tells its role.
     fn begin(&mut self, choice: u32) {
         if self.choices.contains_key(&choice) {
@@ -135,7 +138,7 @@ impl StreamEncoder {
         state.open = match block {
             Block::Text => Some(Open::Text),
             Block::Refusal => Some(Open::Refusal),
-            Block::Reasoning { maker } => Some(Open::Reasoning {
+            Block::Reasoning { maker, .. } => Some(Open::Reasoning {
                 maker: *maker,
                 index: None,
             }),

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use crate::json::{Place, Text, Unescaped};
 
-/// The parts of a chat request that become input tokens.
+/// The parts of a request that become input tokens.
 #[derive(Clone)]
 pub struct Prompt {
     body: Bytes,
@@ -16,7 +16,7 @@ pub struct Prompt {
 
 /// A prompt before its body is attached.
 #[derive(Clone, Default)]
-pub(super) struct Collected {
+pub(crate) struct Collected {
     texts: Vec<Place>,
     unescaped: Unescaped,
     schemas: Vec<Range<usize>>,
@@ -28,7 +28,7 @@ pub(super) struct Collected {
 }
 
 impl Collected {
-    pub(super) fn text(&mut self, text: Text<'_>) {
+    pub(crate) fn text(&mut self, text: Text<'_>) {
         if !text.decoded.is_empty() {
             let place = self.unescaped.place(text);
             self.texts.push(place);
@@ -37,7 +37,7 @@ impl Collected {
 
     /// What stands in the place of an image's URL. What does not look like a picture
     /// may have pages.
-    pub(super) fn picture(&mut self, url: &str) {
+    pub(crate) fn picture(&mut self, url: &str) {
         let web = url.starts_with("http://") || url.starts_with("https://");
         let paged = url.split(['?', '#']).next().is_some_and(|path| {
             path.len() >= 4 && path.as_bytes()[path.len() - 4..].eq_ignore_ascii_case(b".pdf")
@@ -50,11 +50,11 @@ impl Collected {
         }
     }
 
-    pub(super) fn schema(&mut self, span: Range<usize>) {
+    pub(crate) fn schema(&mut self, span: Range<usize>) {
         self.schemas.push(span);
     }
 
-    pub(super) fn build(self, body: Bytes) -> Prompt {
+    pub(crate) fn build(self, body: Bytes) -> Prompt {
         Prompt {
             body,
             collected: self,

@@ -1,64 +1,29 @@
-//! A stream on its way back to a caller of the same dialect.
-//!
-//! Bytes pass as they came. Two things may change, both in usage events: one that
-//! the caller did not ask for is taken out, one that it did ask for gets the cost.
-
-pub(super) mod chunk;
-mod watch;
+//! A stream on its way back to a caller of the same dialect: bytes pass as they
+//! came, save for what the dialect's [`Watch`] takes out or changes.
 
 use bytes::Bytes;
 
-use super::Usage;
-pub use crate::canonical::ProviderError;
-use crate::openai::ErrorBody;
+use super::{Fate, Price, Progress, Verdict, Watch};
+use crate::error::ErrorBody;
 use crate::sse::{Event, Frame, Framer};
-pub use watch::Progress;
-use watch::{Fate, Watch};
-
-/// Whether the caller asked for usage (`stream_options.include_usage`). The
-/// upstream always is asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Asked {
-    /// A usage event passes, with the cost added.
-    Yes,
-    /// A usage event without choices is taken out.
-    No,
-}
-
-/// How a stream ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
-    /// With `[DONE]`, or with a finish reason for every choice.
-    Finished,
-    /// Without: the caller must be told by an error event.
-    Cut,
-    /// With an error event of the provider, which has been passed on.
-    Errored,
-}
-
-/// Names the price of a usage: a JSON number in USD, or `None` when unknown.
-pub type Price<'a> = &'a mut dyn FnMut(&Usage) -> Option<String>;
 
 /// Passes one stream on and watches it. Holds at most
 /// [`MAX_EVENT`](crate::sse::MAX_EVENT) bytes.
 #[derive(Debug)]
 pub struct Relay {
     framer: Framer,
-    watch: Watch,
-    /// How many choices must finish.
-    choices: u32,
+    watch: Box<dyn Watch>,
     /// What was passed on last does not end in a blank line.
     mid_event: bool,
 }
 
 impl Relay {
-    /// For a stream of `choices` choices (the request's `n`).
+    /// For a stream that `watch` can read.
     #[must_use]
-    pub fn new(asked: Asked, choices: u32) -> Self {
+    pub fn new(watch: Box<dyn Watch>) -> Self {
         Self {
             framer: Framer::default(),
-            watch: Watch::new(asked),
-            choices,
+            watch,
             mid_event: false,
         }
     }
@@ -77,7 +42,7 @@ impl Relay {
         framer.push(chunk.clone(), |frame| match frame {
             Frame::Event(event) => pass(watch.event(&event, price), event, &mut run),
             Frame::Oversize { raw, last } => {
-                watch.oversize(last);
+                watch.oversize(&raw, last);
                 *mid_event = !last;
                 run.pass(raw);
             }
@@ -97,12 +62,12 @@ impl Relay {
         let nothing = Bytes::new();
         let mut run = Run::new(&nothing, out);
         framer.finish(|frame| match frame {
-            Frame::Event(event) if event.is_complete() || chunk::is_whole(&event) => {
+            Frame::Event(event) if event.is_complete() || event.is_whole() => {
                 *mid_event = !event.is_complete();
                 pass(watch.event(&event, price), event, &mut run);
             }
             Frame::Event(_) => {}
-            Frame::Oversize { last, .. } => watch.oversize(last),
+            Frame::Oversize { raw, last } => watch.oversize(&raw, last),
         });
         run.flush();
     }
@@ -116,25 +81,18 @@ impl Relay {
     /// How the stream ended, if this is its end.
     #[must_use]
     pub fn ended(&self) -> Verdict {
-        let progress = self.progress();
-        if progress.error.is_some() {
-            Verdict::Errored
-        } else if progress.done || progress.finished_choices() >= self.choices {
-            Verdict::Finished
-        } else {
-            Verdict::Cut
-        }
+        self.watch.ended()
     }
 
     /// The event that tells the caller of a failure after the first byte, to be
-    /// sent after [`finish`](Self::finish) and as the last: no `[DONE]` follows.
+    /// sent after [`finish`](Self::finish) and as the last.
     #[must_use]
     pub fn error_event(&self, error: &ErrorBody<'_>) -> Bytes {
-        let event = error_event(error);
+        let event = self.watch.error_event(error);
         if self.mid_event {
-            [b"\n\n", &event[..]].concat().into()
+            format!("\n\n{event}").into()
         } else {
-            event
+            event.into()
         }
     }
 
@@ -143,12 +101,6 @@ impl Relay {
     pub fn held(&self) -> usize {
         self.framer.held()
     }
-}
-
-/// An error as an event of a chat stream, after whole events.
-#[must_use]
-pub fn error_event(error: &ErrorBody<'_>) -> Bytes {
-    format!("data: {}\n\n", error.render()).into()
 }
 
 fn pass(fate: Fate, event: Event, run: &mut Run<'_>) {

@@ -2,18 +2,17 @@
 
 use bytes::Bytes;
 
-use super::relay::chunk::is_whole;
-use super::{Asked, Labels, Price, ReplyEncoder, StreamEncoder, Verdict, error_event};
+use super::{Price, Verdict, WriteReply, WriteStream, Writers};
 use crate::canonical::{Decode, Ended, Event, Garbled, Keeper, Kept, ProviderError, Usage};
-use crate::openai::ErrorBody;
+use crate::error::ErrorBody;
 use crate::sse::{Frame, Framer};
 
 /// The longest event that is read, in bytes: Gemini sends whole calls in one, and
 /// one that is passed over unread would be lost.
 const MAX_EVENT: usize = 1024 * 1024;
 
-/// Reads one reply with a decoder and writes it as a chat completion. It stands
-/// where [`Relay`](super::Relay) stands for upstreams of this dialect, with one
+/// Reads one reply with a decoder and writes it in the caller's dialect. It stands
+/// where [`Relay`](super::Relay) stands for upstreams of that dialect, with one
 /// difference: an error event of the provider is not passed on but told by
 /// [`provider_error`](Self::provider_error), and whoever drives this writes it,
 /// with its own mark, by [`error_event`](Self::error_event). So every stream that
@@ -25,14 +24,14 @@ const MAX_EVENT: usize = 1024 * 1024;
 pub struct Translator {
     framer: Framer,
     decoder: Box<dyn Decode>,
-    labels: Labels,
+    whole: Option<Box<dyn WriteReply>>,
     told: Told,
 }
 
 /// What has been told so far, and what was written of it.
 #[derive(Debug)]
 struct Told {
-    encoder: StreamEncoder,
+    writer: Box<dyn WriteStream>,
     keeper: Keeper,
     usage: Option<Usage>,
     error: Option<ProviderError>,
@@ -42,15 +41,15 @@ struct Told {
 }
 
 impl Translator {
-    /// For one reply that `decoder` can read.
+    /// For one reply that `decoder` can read, to be written by one of `writers`.
     #[must_use]
-    pub fn new(decoder: Box<dyn Decode>, labels: Labels, asked: Asked) -> Self {
+    pub fn new(decoder: Box<dyn Decode>, writers: Writers) -> Self {
         Self {
             framer: Framer::with_limit(MAX_EVENT),
             decoder,
-            labels: labels.clone(),
+            whole: Some(writers.whole),
             told: Told {
-                encoder: StreamEncoder::new(labels, asked),
+                writer: writers.stream,
                 keeper: Keeper::default(),
                 usage: None,
                 error: None,
@@ -84,14 +83,14 @@ impl Translator {
         } = self;
         framer.finish(|frame| match &frame {
             // No half of an event is read.
-            Frame::Event(event) if !event.is_complete() && !is_whole(event) => {}
+            Frame::Event(event) if !event.is_complete() && !event.is_whole() => {}
             _ => told.frame(&frame, decoder.as_mut(), price),
         });
         if told.reads() {
             let ended = decoder.end(&mut |event| told.event(&event, price));
             told.ended = Some(ended);
             if ended == Ended::Whole && told.reads() {
-                told.encoder.end();
+                told.writer.end(price);
             }
         }
         told.flush(out);
@@ -107,7 +106,9 @@ impl Translator {
         body: &[u8],
         price: Price<'_>,
     ) -> Result<(Bytes, Option<Usage>), Garbled> {
-        let mut reply = ReplyEncoder::new(self.labels.clone());
+        let Some(mut reply) = self.whole.take() else {
+            return Err(Garbled("it was read before".into()));
+        };
         let told = &mut self.told;
         self.decoder.whole(body, &mut |event| {
             told.note(&event);
@@ -151,10 +152,10 @@ impl Translator {
     }
 
     /// The event that tells the caller of a failure after the first byte, as the
-    /// last: no `[DONE]` follows.
+    /// last.
     #[must_use]
     pub fn error_event(&self, error: &ErrorBody<'_>) -> Bytes {
-        error_event(error)
+        self.told.writer.error_event(error).into()
     }
 
     /// What is to be given back to the provider with the results of the calls that
@@ -163,10 +164,10 @@ impl Translator {
         self.told.keeper.take()
     }
 
-    /// How many blocks had no form in this dialect.
+    /// How many blocks had no form in the caller's dialect.
     #[must_use]
     pub fn omitted(&self) -> u32 {
-        self.told.omitted + self.told.encoder.omitted()
+        self.told.omitted + self.told.writer.omitted()
     }
 
     /// Bytes that wait for the end of their event.
@@ -202,7 +203,7 @@ impl Told {
 
     fn event(&mut self, event: &Event<'_>, price: Price<'_>) {
         self.note(event);
-        self.encoder.event(event, price);
+        self.writer.event(event, price);
     }
 
     fn note(&mut self, event: &Event<'_>) {
@@ -215,7 +216,7 @@ impl Told {
     }
 
     fn flush(&mut self, out: &mut Vec<Bytes>) {
-        let written = self.encoder.take();
+        let written = self.writer.take();
         if !written.is_empty() {
             out.push(written);
         }

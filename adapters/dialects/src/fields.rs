@@ -13,23 +13,23 @@ use crate::json::Str;
 
 /// Where in the body a value is; written the way OpenAI's errors spell it.
 #[derive(Clone, Copy)]
-pub(super) enum Path<'p> {
+pub(crate) enum Path<'p> {
     Body,
     Member(&'p Path<'p>, &'p str),
     Element(&'p Path<'p>, usize),
 }
 
 impl<'p> Path<'p> {
-    pub(super) fn member(&'p self, key: &'p str) -> Self {
+    pub(crate) fn member(&'p self, key: &'p str) -> Self {
         Self::Member(self, key)
     }
 
-    pub(super) fn element(&'p self, index: usize) -> Self {
+    pub(crate) fn element(&'p self, index: usize) -> Self {
         Self::Element(self, index)
     }
 
     /// A refusal whose sentence is about this place: `says` is the rest of it.
-    pub(super) fn refuse(&self, says: impl fmt::Display) -> Unsupported {
+    pub(crate) fn refuse(&self, says: impl fmt::Display) -> Unsupported {
         Unsupported::new(self.to_string(), format!("{self} {says}"))
     }
 }
@@ -46,24 +46,24 @@ impl fmt::Display for Path<'_> {
 }
 
 /// An object of the request.
-pub(super) struct Object<'p, 'a> {
+pub(crate) struct Object<'p, 'a> {
     at: &'p Path<'p>,
     members: BTreeMap<Str<'a>, &'a RawValue>,
 }
 
 impl<'p, 'a> Object<'p, 'a> {
-    pub(super) fn read(json: &'a RawValue, at: &'p Path<'p>) -> Result<Self, Unsupported> {
+    pub(crate) fn read(json: &'a RawValue, at: &'p Path<'p>) -> Result<Self, Unsupported> {
         let members = read(json, at, "an object")?;
         Ok(Self { at, members })
     }
 
     /// The member's value; `null` is as if absent.
-    pub(super) fn take(&mut self, key: &str) -> Option<&'a RawValue> {
+    pub(crate) fn take(&mut self, key: &str) -> Option<&'a RawValue> {
         self.members.remove(key).filter(|json| json.get() != "null")
     }
 
     /// As [`take`](Self::take), as a `T`, which is `what`.
-    pub(super) fn typed<T: Deserialize<'a>>(
+    pub(crate) fn typed<T: Deserialize<'a>>(
         &mut self,
         key: &str,
         what: &str,
@@ -73,19 +73,19 @@ impl<'p, 'a> Object<'p, 'a> {
             .transpose()
     }
 
-    pub(super) fn text(&mut self, key: &str) -> Result<Option<Cow<'a, str>>, Unsupported> {
+    pub(crate) fn text(&mut self, key: &str) -> Result<Option<Cow<'a, str>>, Unsupported> {
         let text = self.typed::<Str<'a>>(key, "a string")?;
         Ok(text.map(|text| text.0))
     }
 
     /// A text that must be there and not empty.
-    pub(super) fn needed(&mut self, key: &str) -> Result<Cow<'a, str>, Unsupported> {
+    pub(crate) fn needed(&mut self, key: &str) -> Result<Cow<'a, str>, Unsupported> {
         let text = self.text(key)?.filter(|text| !text.is_empty());
         text.ok_or_else(|| self.refuse(key, "must be a non-empty string"))
     }
 
     /// The value as it was spelled, if it is an object.
-    pub(super) fn schema(&mut self, key: &str) -> Result<Option<&'a RawValue>, Unsupported> {
+    pub(crate) fn schema(&mut self, key: &str) -> Result<Option<&'a RawValue>, Unsupported> {
         match self.take(key) {
             Some(json) if !json.get().starts_with('{') => {
                 Err(self.refuse(key, "must be a JSON schema: an object"))
@@ -94,13 +94,13 @@ impl<'p, 'a> Object<'p, 'a> {
         }
     }
 
-    pub(super) fn refuse(&self, key: &str, says: impl fmt::Display) -> Unsupported {
+    pub(crate) fn refuse(&self, key: &str, says: impl fmt::Display) -> Unsupported {
         self.at.member(key).refuse(says)
     }
 
     /// Nothing may be left that was not taken: what is not understood would be
     /// lost on the way.
-    pub(super) fn end(self) -> Result<(), Unsupported> {
+    pub(crate) fn end(self) -> Result<(), Unsupported> {
         let mut unknown = self.members.iter();
         match unknown.find(|(_, json)| json.get() != "null") {
             None => Ok(()),
@@ -116,7 +116,7 @@ impl<'p, 'a> Object<'p, 'a> {
 }
 
 /// Reads `json` as a `T`, which is `what`.
-pub(super) fn read<'a, T: Deserialize<'a>>(
+pub(crate) fn read<'a, T: Deserialize<'a>>(
     json: &'a RawValue,
     at: &Path<'_>,
     what: &str,
@@ -125,7 +125,7 @@ pub(super) fn read<'a, T: Deserialize<'a>>(
 }
 
 /// The elements of an array.
-pub(super) fn elements<'a>(
+pub(crate) fn elements<'a>(
     json: &'a RawValue,
     at: &Path<'_>,
 ) -> Result<Vec<&'a RawValue>, Unsupported> {
@@ -134,10 +134,10 @@ pub(super) fn elements<'a>(
 
 /// Harmless hints that were left out, each named once.
 #[derive(Default)]
-pub(super) struct Dropped(pub Vec<Cow<'static, str>>);
+pub(crate) struct Dropped(pub Vec<Cow<'static, str>>);
 
 impl Dropped {
-    pub(super) fn note(&mut self, field: &'static str) {
+    pub(crate) fn note(&mut self, field: &'static str) {
         if !self.0.iter().any(|noted| noted == field) {
             self.0.push(Cow::Borrowed(field));
         }

@@ -1,81 +1,63 @@
 //! What has been seen of a stream, and what becomes of each event.
 
+mod chunk;
+
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::chunk::{Choice, Chunk, is_done, matters};
-use super::{Asked, Price};
-use crate::canonical::ProviderError;
+use super::error_event;
+use crate::canonical::{ProviderError, Usage};
+use crate::error::ErrorBody;
 use crate::json;
-use crate::openai::chat::Usage;
+use crate::reply::{Asked, Fate, Price, Progress, Verdict, Watch};
 use crate::splice::Edits;
 use crate::sse::Event;
+pub(super) use chunk::is_done;
+use chunk::{Choice, Chunk, matters};
 
-/// What has been seen of a stream.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Progress {
-    /// Something of the answer has come, beyond a role.
-    pub first_token_seen: bool,
-    /// The events that may hold output. Providers send about a token in each, so
-    /// a stream that was cut can be settled by it.
-    pub output_events: u64,
+/// Reads a chat stream as it passes. Two things may change, both in usage events:
+/// one that the caller did not ask for is taken out, one that it did ask for gets
+/// the cost.
+#[derive(Debug)]
+pub struct ChatWatch {
+    asked: Asked,
+    /// How many choices must finish.
+    choices: u32,
+    progress: Progress,
     /// `[DONE]` has come.
-    pub done: bool,
-    /// The last usage that was reported. Some servers count along in every event:
-    /// unless the stream finished it may fall short.
-    pub usage: Option<Usage>,
-    /// The provider reported an error in the stream.
-    pub error: Option<ProviderError>,
+    done: bool,
     /// One bit for each choice that has a finish reason.
     finished: u128,
 }
 
-impl Progress {
-    /// How many choices have got a finish reason.
+impl ChatWatch {
+    /// For a stream of `choices` choices (the request's `n`).
     #[must_use]
-    pub fn finished_choices(&self) -> u32 {
-        self.finished.count_ones()
-    }
-}
-
-/// What becomes of an event.
-pub(super) enum Fate {
-    Pass,
-    Drop,
-    Change(Bytes),
-}
-
-#[derive(Debug)]
-pub(super) struct Watch {
-    asked: Asked,
-    progress: Progress,
-}
-
-impl Watch {
-    pub(super) fn new(asked: Asked) -> Self {
+    pub fn new(asked: Asked, choices: u32) -> Self {
         Self {
             asked,
+            choices,
             progress: Progress::default(),
+            done: false,
+            finished: 0,
         }
     }
+}
 
-    pub(super) fn progress(&self) -> &Progress {
-        &self.progress
-    }
-
+impl Watch for ChatWatch {
     /// A piece of an event that is too long to be read: it counts as output.
-    pub(super) fn oversize(&mut self, last: bool) {
+    fn oversize(&mut self, _piece: &[u8], last: bool) {
         self.progress.first_token_seen = true;
         self.progress.output_events += u64::from(last);
     }
 
-    pub(super) fn event(&mut self, event: &Event, price: Price<'_>) -> Fate {
+    fn event(&mut self, event: &Event, price: Price<'_>) -> Fate {
         let Some(data) = event.data() else {
             return Fate::Pass;
         };
         if is_done(&data) {
-            self.progress.done = true;
+            self.done = true;
             return Fate::Pass;
         }
         if self.progress.first_token_seen && !matters(&data) {
@@ -102,11 +84,31 @@ impl Watch {
         }
     }
 
+    fn progress(&self) -> &Progress {
+        &self.progress
+    }
+
+    fn ended(&self) -> Verdict {
+        if self.progress.error.is_some() {
+            Verdict::Errored
+        } else if self.done || self.finished.count_ones() >= self.choices {
+            Verdict::Finished
+        } else {
+            Verdict::Cut
+        }
+    }
+
+    fn error_event(&self, error: &ErrorBody<'_>) -> String {
+        error_event(error)
+    }
+}
+
+impl ChatWatch {
     fn choices(&mut self, choices: &[Choice<'_>]) {
         for choice in choices {
             self.progress.first_token_seen |= choice.speaks();
             if choice.finish_reason.is_some() {
-                self.progress.finished |= 1_u128.checked_shl(choice.index).unwrap_or(0);
+                self.finished |= 1_u128.checked_shl(choice.index).unwrap_or(0);
             }
         }
     }

@@ -7,7 +7,6 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::json;
-use crate::sse::Event;
 
 /// A `chat.completion.chunk`, or an error in place of one.
 #[derive(Deserialize)]
@@ -53,13 +52,6 @@ impl Choice<'_> {
 
 pub(in crate::openai::chat) fn is_done(data: &[u8]) -> bool {
     data.trim_ascii() == b"[DONE]"
-}
-
-/// Whether an event that lacks its blank line lacks nothing else.
-pub(in crate::openai::chat) fn is_whole(event: &Event) -> bool {
-    event.data().is_none_or(|data| {
-        is_done(&data) || serde_json::from_slice::<&RawValue>(data.trim_ascii()).is_ok()
-    })
 }
 
 /// Whether `data` may hold a usage, an error or a finish reason. Almost no event

@@ -1,0 +1,125 @@
+//! What clients send, whichever API they chose.
+
+use std::fmt;
+
+use bytes::Bytes;
+
+use crate::Api;
+use crate::canonical::{Request, Unsupported, Usage};
+use crate::openai::chat::{self, ChatRequest};
+use crate::prompt::Prompt;
+use crate::reply::{Asked, Labels, Watch, Writers};
+
+/// What the gates ask of a request, whatever API it is for.
+#[derive(Clone)]
+pub struct Facts {
+    /// The model that the caller asks for, decoded; not empty.
+    pub model: String,
+    /// Whether the reply is to be streamed.
+    pub stream: bool,
+    /// The most output tokens of one choice, reasoning included, as far as the
+    /// caller said; at least 1.
+    pub output_cap: Option<u64>,
+    /// How many choices are asked for; at least 1.
+    pub n: u32,
+    /// Names of the tools on offer, in the order of the body: of functions their
+    /// own, of tools that run at the provider their type.
+    pub tool_names: Vec<String>,
+    /// Whether any tool is on offer, named or not.
+    pub has_tools: bool,
+    /// Whether the answer is to fit a JSON schema.
+    pub has_schema: bool,
+    /// How many messages there are; at least 1.
+    pub messages: usize,
+    /// What the model will read, for the token estimate.
+    pub prompt: Prompt,
+}
+
+/// Shows no text of the request.
+impl fmt::Debug for Facts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Facts")
+            .field("stream", &self.stream)
+            .field("messages", &self.messages)
+            .field("prompt", &self.prompt)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A request to generate, read once.
+#[derive(Debug, Clone)]
+pub enum Inbound {
+    /// For [`Api::Chat`].
+    Chat(ChatRequest),
+}
+
+impl Inbound {
+    /// The API that it came by.
+    #[must_use]
+    pub fn api(&self) -> Api {
+        match self {
+            Self::Chat(_) => Api::Chat,
+        }
+    }
+
+    /// What the gates ask of it.
+    #[must_use]
+    pub fn facts(&self) -> &Facts {
+        match self {
+            Self::Chat(request) => &request.facts,
+        }
+    }
+
+    /// The body as it came.
+    #[must_use]
+    pub fn body(&self) -> &Bytes {
+        match self {
+            Self::Chat(request) => request.body(),
+        }
+    }
+
+    /// What it asks for, whatever provider it goes to. Texts and media are borrowed
+    /// from the body.
+    ///
+    /// # Errors
+    /// [`Unsupported`] names the first field that no other dialect can carry, or
+    /// that is not what the dialect's documentation says it is.
+    pub fn canonical(&self) -> Result<Request<'_>, Unsupported> {
+        match self {
+            Self::Chat(request) => request.canonical(),
+        }
+    }
+
+    /// Whether the caller asked to be told the usage of a stream.
+    #[must_use]
+    pub fn asked(&self) -> Asked {
+        match self {
+            Self::Chat(request) => request.asked(),
+        }
+    }
+
+    /// Reads the stream that answers it, where that is of its own dialect.
+    #[must_use]
+    pub fn watch(&self) -> Box<dyn Watch> {
+        match self {
+            Self::Chat(request) => Box::new(request.watch()),
+        }
+    }
+
+    /// Writes the reply to it, where that is of another dialect.
+    #[must_use]
+    pub fn writers(&self, labels: Labels, asked: Asked) -> Writers {
+        match self {
+            Self::Chat(request) => request.writers(labels, asked),
+        }
+    }
+
+    /// The usage that a reply in one piece reports, where it is of this request's own
+    /// dialect; `None` where it reports none, or is anything else.
+    #[must_use]
+    pub fn usage_of(&self, body: &[u8]) -> Option<Usage> {
+        match self {
+            Self::Chat(_) => chat::usage_of(body),
+        }
+    }
+}
