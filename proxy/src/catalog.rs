@@ -1,13 +1,14 @@
 //! The models of one configuration, and the plan behind each.
 
 use std::collections::{BTreeMap, HashMap};
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use lattice_kernel::{Clock, Plan, Price, SystemClock, Target};
+use lattice_kernel::{Clock, Plan, Price, Routing, SystemClock, Target};
 use lattice_providers::{CatalogPrice, FlatPrice, Kind, Prices, Provider};
 
 use crate::config::Config;
-use crate::config::checked::{self, DEFAULT_OUTPUT_CAP};
+use crate::config::checked::{self, DEFAULT_OUTPUT_CAP, DEFAULT_RETRIES};
 
 /// What clients may ask for.
 pub struct Catalog {
@@ -46,7 +47,7 @@ impl Catalog {
                 .iter()
                 .map(|target| pricer.target(target))
                 .collect();
-            (model.name.clone(), Plan::new(targets))
+            (model.name.clone(), Plan::new(targets).routed(model.routing))
         });
         let models: BTreeMap<Arc<str>, Plan> = models.collect();
         let targets = models.values().flat_map(Plan::targets);
@@ -79,21 +80,35 @@ impl Catalog {
         }
         // What is configured of it, its price above all, holds by this name too.
         if let Some(target) = self.targets.get(&(provider.clone(), model.into())) {
-            return Some((name.into(), Plan::new([target.clone()])));
+            return Some((name.into(), alone(target.clone())));
         }
         let target = checked::Target {
             provider: provider.clone(),
             model: model.into(),
             price: None,
             max_output_tokens: DEFAULT_OUTPUT_CAP,
+            weight: NonZeroU32::MIN,
         };
-        Some((name.into(), Plan::new([self.pricer.target(&target)])))
+        Some((name.into(), alone(self.pricer.target(&target))))
+    }
+
+    /// The targets of all models.
+    pub fn targets(&self) -> impl Iterator<Item = &Arc<Target>> {
+        self.targets.values()
     }
 
     /// The configured models, in the order of their names.
     pub fn models(&self) -> impl Iterator<Item = (&str, &Plan)> {
         self.models.iter().map(|(name, plan)| (&**name, plan))
     }
+}
+
+/// The plan of a target that is asked for by its own name.
+fn alone(target: Arc<Target>) -> Plan {
+    Plan::new([target]).routed(Routing {
+        retries: DEFAULT_RETRIES,
+        ..Routing::default()
+    })
 }
 
 impl Pricer {
@@ -104,6 +119,7 @@ impl Pricer {
             classification: self.classifications.get(&target.provider).cloned(),
             price: self.price(target),
             max_output_tokens: target.max_output_tokens,
+            weight: target.weight,
         })
     }
 

@@ -9,7 +9,7 @@ use lattice_dialects::canonical;
 use lattice_dialects::error::{Mark, annotate, translate};
 use lattice_dialects::reply::Verdict;
 use lattice_kernel::{Code, Draft, Ending, Gate, NanoUsd, Record, Refusal, Target, Usage};
-use lattice_providers::{Answer, Exchange, Rejected};
+use lattice_providers::{Answer, Exchange, Rejected, TransportError};
 use pingora::http::ResponseHeader;
 use pingora::protocols::http::ServerSession;
 
@@ -138,20 +138,25 @@ async fn whole<E: Exchange>(
             exchange.finish().await;
             reader
                 .whole(body, &mut |usage| price(&record, usage))
-                .map_err(|garbled| (garbled.to_string(), "sent a reply that cannot be read"))
+                .map_err(|garbled| {
+                    let why = TransportError::Broken(garbled.to_string());
+                    (why, "sent a reply that cannot be read")
+                })
         }
+        Err((why @ TransportError::TimedOut(_), _)) => Err((why, "did not end its reply in time")),
         Err((why, _)) => Err((why, "broke its reply off")),
     };
     let (body, usage) = match read {
         Ok(read) => read,
         Err((why, did)) => {
+            let (code, ending) = broken_off(&why);
             let refusal = Refusal::new(
                 Gate::Execution,
-                Code::ProviderError,
+                code,
                 format!("Provider {:?} {did}; try again.", target.provider),
             );
-            tracing::warn!(request_id = %draft.request_id, why, "reply cut");
-            close(gateway, draft, record, Ending::Cut);
+            tracing::warn!(request_id = %draft.request_id, %why, "reply cut");
+            close(gateway, draft, record, ending);
             respond::refusal(session, draft, &refusal).await?;
             return Ok(end_of(session));
         }
@@ -269,7 +274,7 @@ enum Ended {
     /// The client left.
     Client,
     /// The upstream's body ended, or broke for the reason given.
-    Upstream(Option<String>),
+    Upstream(Option<TransportError>),
     /// The gateway stops.
     Stopping,
 }
@@ -295,13 +300,13 @@ impl Pump {
             let mut ended = match read {
                 Ok(Some(chunk)) => self.gather(chunk, exchange),
                 Ok(None) => Some(Ended::Upstream(None)),
-                Err(error) => Some(Ended::Upstream(Some(error.to_string()))),
+                Err(error) => Some(Ended::Upstream(Some(error))),
             };
             if let Some(Ended::Upstream(_)) = ended {
                 self.flush();
             } else if let Some(fault) = self.reader.fault() {
                 // Nothing more can be read from it: let go of the upstream.
-                ended = Some(Ended::Upstream(Some(fault)));
+                ended = Some(Ended::Upstream(Some(TransportError::Broken(fault))));
             }
             if let Some(bytes) = join(&mut self.out)
                 && session.write_response_body(bytes, false).await.is_err()
@@ -326,7 +331,7 @@ impl Pump {
                     self.push(chunk);
                 }
                 Some(Ok(None)) => return Some(Ended::Upstream(None)),
-                Some(Err(error)) => return Some(Ended::Upstream(Some(error.to_string()))),
+                Some(Err(error)) => return Some(Ended::Upstream(Some(error))),
             }
         }
         None
@@ -350,7 +355,7 @@ impl Pump {
         &self,
         draft: &Draft,
         provider: &str,
-        fault: Option<String>,
+        fault: Option<TransportError>,
     ) -> (Ending, Option<Bytes>) {
         match self.reader.ended() {
             Verdict::Finished => (Ending::Finished, None),
@@ -361,16 +366,22 @@ impl Pump {
                 (Ending::Failed(Code::ProviderError), event)
             }
             Verdict::Cut => {
-                let why = fault.unwrap_or_else(|| "the stream ended without its end mark".into());
-                tracing::warn!(request_id = %draft.request_id, why, "stream cut");
+                let unmarked = || "the stream ended without its end mark".to_owned();
+                let why = fault.unwrap_or_else(|| TransportError::Broken(unmarked()));
+                tracing::warn!(request_id = %draft.request_id, %why, "stream cut");
+                let (code, ending) = broken_off(&why);
+                let did = match why {
+                    TransportError::TimedOut(_) => "did not end the stream in time",
+                    _ => "broke the stream off",
+                };
                 let refusal = Refusal::new(
                     Gate::Execution,
-                    Code::ProviderError,
+                    code,
                     format!(
-                        "Provider {provider:?} broke the stream off; what has come so far is incomplete. Try again."
+                        "Provider {provider:?} {did}; what has come so far is incomplete. Try again."
                     ),
                 );
-                (Ending::Cut, Some(self.last_words(draft, &refusal)))
+                (ending, Some(self.last_words(draft, &refusal)))
             }
         }
     }
@@ -418,6 +429,17 @@ fn used(usage: &canonical::Usage) -> Usage {
     }
 }
 
+/// What a reply that its upstream did not end is called, by the caller and on record.
+fn broken_off(why: &TransportError) -> (Code, Ending) {
+    match why {
+        TransportError::TimedOut(_) => {
+            let code = Code::ProviderTimeout;
+            (code, Ending::Failed(code))
+        }
+        _ => (Code::ProviderError, Ending::Cut),
+    }
+}
+
 fn close(gateway: &Gateway, draft: &Draft, record: Record, ending: Ending) {
     let outcome = record.close(ending);
     gateway
@@ -440,7 +462,10 @@ fn join(out: &mut Vec<Bytes>) -> Option<Bytes> {
 }
 
 /// A body that is read whole, or why not with what there is of it.
-async fn collect<E: Exchange>(exchange: &mut E, most: usize) -> Result<Bytes, (String, Bytes)> {
+async fn collect<E: Exchange>(
+    exchange: &mut E,
+    most: usize,
+) -> Result<Bytes, (TransportError, Bytes)> {
     let mut body = BytesMut::new();
     let mut only: Option<Bytes> = None;
     loop {
@@ -453,13 +478,11 @@ async fn collect<E: Exchange>(exchange: &mut E, most: usize) -> Result<Bytes, (S
                 }
                 body.extend_from_slice(&chunk);
                 if body.len() > most {
-                    return Err((
-                        "the reply is larger than server.max_body_mib".into(),
-                        body.freeze(),
-                    ));
+                    let why = "the reply is larger than server.max_body_mib".to_owned();
+                    return Err((TransportError::Broken(why), body.freeze()));
                 }
             }
-            Err(error) => return Err((error.to_string(), only.unwrap_or_else(|| body.freeze()))),
+            Err(error) => return Err((error, only.unwrap_or_else(|| body.freeze()))),
         }
     }
 }
