@@ -207,7 +207,7 @@ impl<T: Transport> Execution for Remote<T> {
                 Ok(opened) if opened.is_success() => {
                     return answer(opened, &call, record, noted);
                 }
-                Ok(opened) => match judge(opened).await {
+                Ok(opened) => match judge(opened, call.body.inbound().api()).await {
                     Ok(objection) => return rejected(objection, &call, record, noted),
                     Err(missed) => missed,
                 },
@@ -228,12 +228,17 @@ impl<T: Transport> Remote<T> {
         record: &mut Record,
     ) -> Result<Opened<T::Exchange>, Missed> {
         let (provider, target) = (&step.provider, &step.target);
-        let prepared = self.prepare(call, provider, target).await;
         let Prepared {
             payload,
             mut noted,
             reads,
-        } = prepared.map_err(Missed::lasting)?;
+        } = match self.prepare(call, provider, target).await {
+            Ok(prepared) => prepared,
+            Err(refusal) => {
+                flight.call_off();
+                return Err(Missed::lasting(refusal));
+            }
+        };
         record.attempt(target.clone());
         let request = UpstreamRequest {
             payload,
@@ -257,7 +262,11 @@ impl<T: Transport> Remote<T> {
                 })
             }
             Err(error) => {
-                flight.tell(attempted(&error), Instant::now());
+                let now = Instant::now();
+                // Cut short because others had taken its time: nothing was learnt.
+                if now < step.deadline || record.attempts() == 1 {
+                    flight.tell(attempted(&error), now);
+                }
                 if error.is_unseen() {
                     record.unreached();
                 }
@@ -320,7 +329,14 @@ fn answer<E>(
     } = opened;
     noted.extend(translated);
     flight.tell(Attempted::Answered, Instant::now());
-    record.on_end(move |ending| flight.ended(ending, Instant::now()));
+    let deadline = step.deadline;
+    record.on_end(move |ending| {
+        let now = Instant::now();
+        // A reply that was still running then was ended by us.
+        if now < deadline {
+            flight.ended(ending, now);
+        }
+    });
     Reply::Answer(Box::new(Answer {
         target: step.target,
         exchange,
@@ -342,7 +358,7 @@ struct Objection {
 }
 
 /// Reads an error, and says whose fault it is.
-async fn judge<E: Exchange>(opened: Opened<E>) -> Result<Objection, Missed> {
+async fn judge<E: Exchange>(opened: Opened<E>, asked_by: Api) -> Result<Objection, Missed> {
     let Opened {
         step,
         mut flight,
@@ -354,10 +370,11 @@ async fn judge<E: Exchange>(opened: Opened<E>) -> Result<Objection, Missed> {
     let status = exchange.status();
     let headers = exchange.headers().clone();
     let body = error_body(exchange).await;
-    let facts = match reads {
-        Reads::Same => None,
-        Reads::Of(theirs) => wire::read_error(theirs, &body),
+    let (api, across) = match reads {
+        Reads::Same => (asked_by, false),
+        Reads::Of(theirs) => (theirs, true),
     };
+    let facts = wire::read_error(api, &body);
     let fault = fault_of(&target.provider, status, &headers, facts.as_ref());
     flight.tell(fault.attempted(), Instant::now());
     match fault {
@@ -372,7 +389,7 @@ async fn judge<E: Exchange>(opened: Opened<E>) -> Result<Objection, Missed> {
             status,
             headers,
             body,
-            facts,
+            facts: facts.filter(|_| across),
             noted,
         }),
     }

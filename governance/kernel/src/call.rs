@@ -229,3 +229,31 @@ pub trait Arrival: Send {
         draft: &mut Draft,
     ) -> impl Future<Output = Result<Call<Self::Body>, Refusal>> + Send;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plan_that_loses_a_target_is_walked_as_before() {
+        let target = |name: &str| {
+            Arc::new(Target {
+                provider: name.into(),
+                model: "m".into(),
+                classification: None,
+                price: None,
+                max_output_tokens: 1,
+                weight: NonZeroU32::MIN,
+            })
+        };
+        let routing = Routing {
+            balance: Balance::LeastBusy,
+            retries: 3,
+        };
+        let plan = Plan::new([target("a"), target("b")]).routed(routing);
+        let left = plan.filter(|target| &*target.provider == "b");
+        assert_eq!((left.targets().len(), left.routing()), (1, routing));
+        let offered = left.offered();
+        assert_eq!((offered.targets().len(), offered.routing()), (2, routing));
+    }
+}

@@ -138,23 +138,18 @@ async fn whole<E: Exchange>(
             exchange.finish().await;
             reader
                 .whole(body, &mut |usage| price(&record, usage))
-                .map_err(|garbled| {
-                    let why = TransportError::Broken(garbled.to_string());
-                    (why, "sent a reply that cannot be read")
-                })
+                .map_err(|garbled| TransportError::Broken(garbled.to_string()))
+                .map_err(|why| (why, "sent a reply that cannot be read; try again."))
         }
-        Err((why @ TransportError::TimedOut(_), _)) => Err((why, "did not end its reply in time")),
-        Err((why, _)) => Err((why, "broke its reply off")),
+        Err((why @ TransportError::TimedOut(_), _)) => {
+            Err((why, "did not end its reply in time; try again."))
+        }
+        Err((why, _)) => Err((why, "broke its reply off; try again.")),
     };
     let (body, usage) = match read {
         Ok(read) => read,
         Err((why, did)) => {
-            let (code, ending) = broken_off(&why);
-            let refusal = Refusal::new(
-                Gate::Execution,
-                code,
-                format!("Provider {:?} {did}; try again.", target.provider),
-            );
+            let (ending, refusal) = unfinished(&target.provider, &why, did);
             tracing::warn!(request_id = %draft.request_id, %why, "reply cut");
             close(gateway, draft, record, ending);
             respond::refusal(session, draft, &refusal).await?;
@@ -369,18 +364,13 @@ impl Pump {
                 let unmarked = || "the stream ended without its end mark".to_owned();
                 let why = fault.unwrap_or_else(|| TransportError::Broken(unmarked()));
                 tracing::warn!(request_id = %draft.request_id, %why, "stream cut");
-                let (code, ending) = broken_off(&why);
                 let did = match why {
-                    TransportError::TimedOut(_) => "did not end the stream in time",
-                    _ => "broke the stream off",
+                    TransportError::TimedOut(_) => {
+                        "did not end the stream in time; what has come so far is incomplete. Try again."
+                    }
+                    _ => "broke the stream off; what has come so far is incomplete. Try again.",
                 };
-                let refusal = Refusal::new(
-                    Gate::Execution,
-                    code,
-                    format!(
-                        "Provider {provider:?} {did}; what has come so far is incomplete. Try again."
-                    ),
-                );
+                let (ending, refusal) = unfinished(provider, &why, did);
                 (ending, Some(self.last_words(draft, &refusal)))
             }
         }
@@ -429,15 +419,17 @@ fn used(usage: &canonical::Usage) -> Usage {
     }
 }
 
-/// What a reply that its upstream did not end is called, by the caller and on record.
-fn broken_off(why: &TransportError) -> (Code, Ending) {
-    match why {
+/// How a reply that its upstream did not end goes on record, and what the client is
+/// told that the provider `did`.
+fn unfinished(provider: &str, why: &TransportError, did: &str) -> (Ending, Refusal) {
+    let (code, ending) = match why {
         TransportError::TimedOut(_) => {
-            let code = Code::ProviderTimeout;
-            (code, Ending::Failed(code))
+            (Code::ProviderTimeout, Ending::Failed(Code::ProviderTimeout))
         }
         _ => (Code::ProviderError, Ending::Cut),
-    }
+    };
+    let message = format!("Provider {provider:?} {did}");
+    (ending, Refusal::new(Gate::Execution, code, message))
 }
 
 fn close(gateway: &Gateway, draft: &Draft, record: Record, ending: Ending) {

@@ -256,6 +256,12 @@ impl Flight {
         }
     }
 
+    /// Nothing was sent after all.
+    pub fn call_off(mut self) {
+        self.told = true;
+        self.vital.breaker.lock().unresolved(self.probe);
+    }
+
     /// The target limits its rate, and wants to be left alone for so long.
     pub fn cool(&self, now: Instant, told: Duration) {
         self.vital.breaker.lock().cool(now, told);
@@ -418,6 +424,9 @@ mod tests {
         let probe = Flight::begin(vital, until).expect("a probe");
         assert!(Flight::begin(vital, until).is_err());
         drop(probe);
+        let probe = Flight::begin(vital, until).expect("the next probe");
+        probe.call_off();
+        assert_eq!(count(&health, Attempted::Dropped), 1, "nothing was sent");
         let mut probe = Flight::begin(vital, until).expect("the next probe");
         probe.tell(Attempted::Limited, until);
         assert!(Flight::begin(vital, until).is_ok(), "it is there");

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use lattice_kernel::{Code, Ending};
-use lattice_providers::{Condition, Reply};
+use lattice_providers::{Condition, Exchange as _, Reply};
 use tokio::time::Instant;
 
 use crate::script::{Act, Part, whole};
@@ -147,6 +147,37 @@ async fn limits_callers_and_leavers_open_nothing() {
     }
     assert_eq!(condition(&house, "a"), Condition::Closed);
     assert_eq!(house.in_flight("a"), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_gets_what_others_left_of_the_time_is_not_to_blame() {
+    let mut setting = Setting::of(["a", "b"])
+        .sparing(1)
+        .total(Duration::from_secs(10));
+    setting.timeouts.first_byte = Duration::from_secs(9);
+    let house = setting.open();
+    house.script.set("a", [Act::Hang]);
+    house.script.set("b", [Act::Hang]);
+    for _ in 0..5 {
+        house.failure().await;
+    }
+    assert_eq!(house.script.names().len(), 10);
+    assert!(matches!(condition(&house, "a"), Condition::Open { .. }));
+    assert_eq!(condition(&house, "b"), Condition::Closed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reply_that_we_end_is_not_the_providers_fault() {
+    let house = Setting::of(["a"]).total(Duration::from_secs(10)).open();
+    let flowing = Act::Stream(vec![Part::After(100); 1_000]);
+    house.script.set("a", [flowing]);
+    for _ in 0..5 {
+        let mut answer = house.answer().await;
+        while answer.exchange.next().await.is_ok() {}
+        let ending = Ending::Failed(Code::ProviderTimeout);
+        answer.record.close(ending);
+    }
+    assert_eq!(condition(&house, "a"), Condition::Closed);
 }
 
 #[tokio::test(start_paused = true)]
