@@ -144,7 +144,7 @@ impl Pricer {
 mod tests {
     use std::path::Path;
 
-    use lattice_kernel::Usage;
+    use lattice_kernel::{Balance, Usage};
 
     use super::*;
     use crate::config::load::parse;
@@ -170,6 +170,44 @@ mod tests {
         assert!(catalog.plan("own/another").is_some());
         for unknown in ["big", "other/big", "own/", "own/a b"] {
             assert!(catalog.plan(unknown).is_none(), "{unknown}");
+        }
+    }
+
+    #[test]
+    fn how_a_plan_is_walked_is_its_models_to_say() {
+        let check = |model: &str, target: &str| {
+            let text = format!(
+                "providers: {{ own: {{ kind: openai_compatible, base_url: http://127.0.0.1:9/v1 }} }}\n\
+                 models: [ {{ name: m, {model} targets: [ {{ provider: own, model: x, {target} }} ] }} ]"
+            );
+            let raw = parse(Path::new("lattice.yaml"), &text).expect("well-formed");
+            Config::check(raw, Path::new(""))
+        };
+        let walked = |model: &str, target: &str, name: &str| {
+            let catalog = Catalog::new(&check(model, target).expect("sound"));
+            let (_, plan) = catalog.plan(name).expect("known");
+            let Routing { balance, retries } = plan.routing();
+            (balance, retries, plan.targets()[0].weight.get())
+        };
+        assert_eq!(walked("", "", "m"), (Balance::Ordered, 1, 1));
+        let chosen = "balance: least_busy, retries: 0,";
+        let expected = (Balance::LeastBusy, 0, 7);
+        assert_eq!(walked(chosen, "weight: 7", "m"), expected);
+        assert_eq!(
+            walked(chosen, "weight: 7", "own/x"),
+            (Balance::Ordered, 1, 7)
+        );
+        for (model, target, named) in [
+            ("retries: 6,", "", "retries"),
+            ("", "weight: 0", "weight"),
+            ("", "weight: 1001", "weight"),
+        ] {
+            let error = check(model, target).expect_err("out of range").to_string();
+            assert!(error.starts_with("models.m: "), "{error}");
+            assert!(
+                error.contains(&format!("{named} is out of range")),
+                "{error}"
+            );
         }
     }
 }

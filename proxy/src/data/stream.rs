@@ -423,13 +423,26 @@ fn used(usage: &canonical::Usage) -> Usage {
 /// told that the provider `did`.
 fn unfinished(provider: &str, why: &TransportError, did: &str) -> (Ending, Refusal) {
     let (code, ending) = match why {
+        // Not the provider's doing.
+        TransportError::Refused(refusal) => {
+            return (Ending::Failed(refusal.code), refusal.clone());
+        }
         TransportError::TimedOut(_) => {
-            (Code::ProviderTimeout, Ending::Failed(Code::ProviderTimeout))
+            let code = Code::ProviderTimeout;
+            (code, Ending::Failed(code))
         }
         _ => (Code::ProviderError, Ending::Cut),
     };
     let message = format!("Provider {provider:?} {did}");
     (ending, Refusal::new(Gate::Execution, code, message))
+}
+
+fn too_large() -> Refusal {
+    Refusal::new(
+        Gate::Execution,
+        Code::LatticeOverloaded,
+        "The reply is larger than this gateway reads in one piece; ask for a stream or for less, or have server.max_body_mib raised.",
+    )
 }
 
 fn close(gateway: &Gateway, draft: &Draft, record: Record, ending: Ending) {
@@ -470,8 +483,7 @@ async fn collect<E: Exchange>(
                 }
                 body.extend_from_slice(&chunk);
                 if body.len() > most {
-                    let why = "the reply is larger than server.max_body_mib".to_owned();
-                    return Err((TransportError::Broken(why), body.freeze()));
+                    return Err((TransportError::Refused(too_large()), body.freeze()));
                 }
             }
             Err(error) => return Err((error, only.unwrap_or_else(|| body.freeze()))),
