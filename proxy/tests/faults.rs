@@ -110,7 +110,9 @@ impl Fault {
         let all = Self::ALL
             .into_iter()
             .chain([Self::LongLine, Self::Overloaded]);
-        all.into_iter().find(|fault| fault.model() == model).unwrap()
+        all.into_iter()
+            .find(|fault| fault.model() == model)
+            .unwrap()
     }
 }
 
@@ -121,13 +123,23 @@ const SAID: &str = "Grüße aus Köln";
 fn events(api: Api, fault: Fault) -> (Vec<String>, Vec<String>) {
     let (first, second) = SAID.split_at("Grüße".len());
     let text = |text: &str| match api {
-        Chat => json!({"id":"c","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":0,"delta":{"role":"assistant","content":text},"finish_reason":null}]}),
-        Responses => json!({"type":"response.output_text.delta","item_id":"msg_1","output_index":0,"content_index":0,"delta":text,"sequence_number":4,"logprobs":[]}),
-        Messages => json!({"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":text}}),
-        Generate => json!({"candidates":[{"content":{"role":"model","parts":[{"text":text}]},"index":0}],"usageMetadata":{"promptTokenCount":10,"candidatesTokenCount":1,"totalTokenCount":11},"modelVersion":"m","responseId":"r"}),
+        Chat => {
+            json!({"id":"c","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":0,"delta":{"role":"assistant","content":text},"finish_reason":null}]})
+        }
+        Responses => {
+            json!({"type":"response.output_text.delta","item_id":"msg_1","output_index":0,"content_index":0,"delta":text,"sequence_number":4,"logprobs":[]})
+        }
+        Messages => {
+            json!({"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":text}})
+        }
+        Generate => {
+            json!({"candidates":[{"content":{"role":"model","parts":[{"text":text}]},"index":0}],"usageMetadata":{"promptTokenCount":10,"candidatesTokenCount":1,"totalTokenCount":11},"modelVersion":"m","responseId":"r"})
+        }
     };
-    let response = |status: &str, output: Value| json!({"id":"resp_1","object":"response","created_at":1,"status":status,"model":"m","output":output,"parallel_tool_calls":true,"tool_choice":"auto","tools":[],"error":null,"incomplete_details":null,
-        "usage": if status == "completed" { json!({"input_tokens":10,"input_tokens_details":{"cached_tokens":0},"output_tokens":3,"output_tokens_details":{"reasoning_tokens":0},"total_tokens":13}) } else { Value::Null }});
+    let response = |status: &str, output: Value| {
+        json!({"id":"resp_1","object":"response","created_at":1,"status":status,"model":"m","output":output,"parallel_tool_calls":true,"tool_choice":"auto","tools":[],"error":null,"incomplete_details":null,
+        "usage": if status == "completed" { json!({"input_tokens":10,"input_tokens_details":{"cached_tokens":0},"output_tokens":3,"output_tokens_details":{"reasoning_tokens":0},"total_tokens":13}) } else { Value::Null }})
+    };
     let message = json!({"id":"msg_1","type":"message","role":"assistant","status":"completed","content":[{"type":"output_text","text":SAID,"annotations":[]}]});
     let mut begin: Vec<Value> = match api {
         Chat | Generate => vec![],
@@ -144,10 +156,18 @@ fn events(api: Api, fault: Fault) -> (Vec<String>, Vec<String>) {
     };
     begin.push(text(first));
     let error = match api {
-        Chat => json!({"error":{"message":"the model crashed","type":"server_error","code":"crash"}}),
-        Responses => json!({"type":"error","code":"server_error","message":"the model crashed","param":null,"sequence_number":5}),
-        Messages => json!({"type":"error","error":{"type":"overloaded_error","message":"the model crashed"}}),
-        Generate => json!({"error":{"code":503,"message":"the model crashed","status":"UNAVAILABLE"}}),
+        Chat => {
+            json!({"error":{"message":"the model crashed","type":"server_error","code":"crash"}})
+        }
+        Responses => {
+            json!({"type":"error","code":"server_error","message":"the model crashed","param":null,"sequence_number":5})
+        }
+        Messages => {
+            json!({"type":"error","error":{"type":"overloaded_error","message":"the model crashed"}})
+        }
+        Generate => {
+            json!({"error":{"code":503,"message":"the model crashed","status":"UNAVAILABLE"}})
+        }
     };
     let mut rest = vec![text(second)];
     match api {
@@ -240,7 +260,11 @@ fn answer(stream: TcpStream) -> std::io::Result<()> {
         _ => Chat,
     };
     let model = match api {
-        Generate => path.rsplit(['/', ':']).nth(1).unwrap_or_default().to_owned(),
+        Generate => path
+            .rsplit(['/', ':'])
+            .nth(1)
+            .unwrap_or_default()
+            .to_owned(),
         _ => body["model"].as_str().unwrap_or_default().to_owned(),
     };
     let fault = Fault::named(&model);
@@ -323,7 +347,11 @@ fn answer(stream: TcpStream) -> std::io::Result<()> {
         }
         Fault::Limited | Fault::LimitedSilently | Fault::Overloaded | Fault::Page => {
             let (status, header, text) = match fault {
-                Fault::Limited => (429, "retry-after: 37\r\n", r#"{"error":{"message":"slow down"}}"#),
+                Fault::Limited => (
+                    429,
+                    "retry-after: 37\r\n",
+                    r#"{"error":{"message":"slow down"}}"#,
+                ),
                 Fault::LimitedSilently => (429, "", r#"{"error":{"message":"slow down"}}"#),
                 Fault::Overloaded => (529, "", r#"{"error":{"message":"overloaded"}}"#),
                 _ => (500, "", "<html>oops</html>"),
@@ -391,7 +419,9 @@ fn text_of(api: Api, events: &[Value]) -> String {
 
 /// The last event, which must be an error of the client's own dialect with our mark.
 fn error_of<'a>(api: Api, events: &'a [Value], at: &str) -> &'a Value {
-    let last = events.last().unwrap_or_else(|| panic!("{at}: nothing was told"));
+    let last = events
+        .last()
+        .unwrap_or_else(|| panic!("{at}: nothing was told"));
     assert!(last["error"].is_object(), "{at}: {last}");
     match api {
         Chat => assert!(last["error"]["type"].is_string(), "{at}: {last}"),
@@ -455,7 +485,14 @@ impl House {
         });
         let budgets: Value =
             serde_json::from_str(&self.gateway.lattice(&["budget", "list", "--json"])).unwrap();
-        assert_eq!(budgets[0]["reserved_usd"].to_string().parse::<f64>().unwrap(), 0.0, "{budgets}");
+        assert_eq!(
+            budgets[0]["reserved_usd"]
+                .to_string()
+                .parse::<f64>()
+                .unwrap(),
+            0.0,
+            "{budgets}"
+        );
     }
 }
 
@@ -469,15 +506,27 @@ fn check(client: Api, fault: Fault, reply: &Reply, at: &str) {
             assert!(!reply.body.contains("\"lattice\""), "{at}: {}", reply.body);
         }
         Fault::SilentHead => {
-            assert_eq!((reply.status, reply.code()), (504, "provider_timeout".into()), "{at}");
+            assert_eq!(
+                (reply.status, reply.code()),
+                (504, "provider_timeout".into()),
+                "{at}"
+            );
         }
         Fault::Limited | Fault::LimitedSilently | Fault::Overloaded => {
-            assert_eq!((reply.status, reply.code()), (503, "provider_overloaded".into()), "{at}");
+            assert_eq!(
+                (reply.status, reply.code()),
+                (503, "provider_overloaded".into()),
+                "{at}"
+            );
             let after = (fault == Fault::Limited).then_some("37");
             assert_eq!(reply.header("retry-after"), after, "{at}");
         }
         Fault::Page => {
-            assert_eq!((reply.status, reply.code()), (502, "provider_error".into()), "{at}");
+            assert_eq!(
+                (reply.status, reply.code()),
+                (502, "provider_error".into()),
+                "{at}"
+            );
         }
         _ => {
             assert_eq!(reply.status, 200, "{at}: {}", reply.body);
@@ -494,7 +543,10 @@ fn check(client: Api, fault: Fault, reply: &Reply, at: &str) {
                 let code = error["lattice"]["code"].as_str().unwrap_or_default();
                 assert!(code.starts_with("provider_"), "{at}: {error}");
             } else {
-                assert!(error.to_string().contains("the model crashed"), "{at}: {error}");
+                assert!(
+                    error.to_string().contains("the model crashed"),
+                    "{at}: {error}"
+                );
             }
         }
     }
@@ -527,7 +579,11 @@ fn a_refused_connection_is_the_providers_and_costs_nothing() {
     let asked = Instant::now();
     for (number, client) in (1..).zip(CLIENTS) {
         let reply = house.asked(client, "openai.ends-0");
-        assert_eq!((reply.status, reply.code()), (502, "provider_error".into()), "{client:?}");
+        assert_eq!(
+            (reply.status, reply.code()),
+            (502, "provider_error".into()),
+            "{client:?}"
+        );
         house.is_settled(number);
     }
     assert!(asked.elapsed() < Duration::from_secs(60));
@@ -540,7 +596,10 @@ fn a_refused_connection_is_the_providers_and_costs_nothing() {
 /// Bytes that this process holds beyond what it shares with files.
 fn memory(pid: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find(|line| line.starts_with("RssAnon:")).unwrap();
+    let line = status
+        .lines()
+        .find(|line| line.starts_with("RssAnon:"))
+        .unwrap();
     let kib: u64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
     kib * 1024
 }
@@ -586,7 +645,10 @@ fn a_line_of_16_mb_is_passed_or_refused_and_never_held() {
         }
     }
     let each = peak.saturating_sub(before) / STREAMS;
-    println!("{STREAMS} streams at once: {} KiB each at the peak", each / 1024);
+    println!(
+        "{STREAMS} streams at once: {} KiB each at the peak",
+        each / 1024
+    );
     // What the allocator keeps, the buffers of both sockets and of the head included.
     assert!(each < 2 << 20, "{each} bytes for each stream");
 }
@@ -600,5 +662,8 @@ fn the_table_sees_what_the_socket_says() {
     connection.send(ask(Messages, "gemini.errorevent", &house.key));
     let mut raw = BufReader::new(connection.socket().try_clone().unwrap());
     let head = read_head(&mut raw).unwrap();
-    assert_eq!(head.header("content-type"), Some("text/event-stream; charset=utf-8"));
+    assert_eq!(
+        head.header("content-type"),
+        Some("text/event-stream; charset=utf-8")
+    );
 }

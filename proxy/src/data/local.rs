@@ -4,7 +4,6 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
@@ -13,7 +12,9 @@ use lattice_dialects::canonical::{Event, Unsupported};
 use lattice_dialects::reply::{Asked, Labels, WriteReply, WriteStream};
 use lattice_inference::{Generation, LocalError, LocalModels, Rejected, Scope};
 use lattice_kernel::{Clock as _, Code, Dispatch, Gate, Refusal, SystemClock};
-use lattice_providers::{Exchange, Payload, Provider, Transport, TransportError, UpstreamRequest};
+use lattice_providers::{
+    Asked as Wanted, Exchange, Payload, Provider, Transport, TransportError, UpstreamRequest,
+};
 
 use crate::command::CommandError;
 use crate::config::providers::Local;
@@ -65,16 +66,15 @@ impl Transport for Reach {
         dispatch: &Dispatch,
         provider: &Provider,
         request: UpstreamRequest,
-        first_byte: Duration,
     ) -> Result<AnyExchange, TransportError> {
         match (&request.payload, self.local.get(&provider.name)) {
             (Payload::Http { .. }, _) => {
-                let opened = self.http.open(dispatch, provider, request, first_byte);
+                let opened = self.http.open(dispatch, provider, request);
                 opened.await.map(AnyExchange::Http)
             }
             (Payload::InProcess, Some(models)) => {
                 let begun = begin(models, dispatch, &request);
-                let exchange = tokio::time::timeout(first_byte, begun)
+                let exchange = tokio::time::timeout(provider.timeouts.first_byte, begun)
                     .await
                     .map_err(|_| TransportError::TimedOut("no slot came free".into()))??;
                 Ok(AnyExchange::Local(exchange))
@@ -100,7 +100,11 @@ async fn begin(
     } = request;
     let refused = |error| TransportError::Refused(refusal(&target.provider, &target.model, error));
     let unsupported = |error| refused(LocalError::Unsupported(error));
-    let mut canonical = body.inbound().canonical().map_err(unsupported)?;
+    let Wanted::Generation(inbound) = &body.asked else {
+        let why = "an engine in this process generates, and nothing else".to_owned();
+        return Err(TransportError::Unreached(why));
+    };
+    let mut canonical = inbound.canonical().map_err(unsupported)?;
     if body.cap_output {
         canonical
             .max_output_tokens
@@ -115,7 +119,7 @@ async fn begin(
         model: target.model.to_string(),
     };
     // Usage is always told; whoever passes it on knows whether it was asked.
-    let writers = body.inbound().writers(labels, Asked::Yes);
+    let writers = inbound.writers(labels, Asked::Yes);
     let dropped = canonical.dropped.iter().map(|field| &**field);
     let noted = dropped.chain(generation.noted().iter().copied());
     Ok(LocalExchange {

@@ -9,13 +9,14 @@ use lattice_dialects::canonical;
 use lattice_dialects::error::{Mark, annotate, translate};
 use lattice_dialects::reply::Verdict;
 use lattice_kernel::{Code, Dialect, Draft, Ending, Gate, NanoUsd, Record, Refusal, Target, Usage};
-use lattice_providers::{Answer, Exchange, Rejected};
+use lattice_providers::{Answer, Exchange, Rejected, TransportError};
 use pingora::http::ResponseHeader;
 use pingora::protocols::http::ServerSession;
 
 use crate::data::ratelimits;
 use crate::data::reader::Reader;
 use crate::data::respond;
+use crate::data::routes;
 use crate::data::serve::{After, end_of};
 use crate::gateway::{Gateway, Patience};
 use crate::metrics::RequestEnded;
@@ -139,20 +140,20 @@ async fn whole<E: Exchange>(
             exchange.finish().await;
             reader
                 .whole(body, &mut |usage| price(&record, usage))
-                .map_err(|garbled| (garbled.to_string(), "sent a reply that cannot be read"))
+                .map_err(|garbled| TransportError::Broken(garbled.to_string()))
+                .map_err(|why| (why, "sent a reply that cannot be read; try again."))
         }
-        Err((why, _)) => Err((why, "broke its reply off")),
+        Err((why @ TransportError::TimedOut(_), _)) => {
+            Err((why, "did not end its reply in time; try again."))
+        }
+        Err((why, _)) => Err((why, "broke its reply off; try again.")),
     };
     let (body, usage) = match read {
         Ok(read) => read,
         Err((why, did)) => {
-            let refusal = Refusal::new(
-                Gate::Execution,
-                Code::ProviderError,
-                format!("Provider {:?} {did}; try again.", target.provider),
-            );
-            tracing::warn!(request_id = %draft.request_id, why, "reply cut");
-            close(gateway, draft, record, Ending::Cut);
+            let (ending, refusal) = unfinished(&target.provider, &why, did);
+            tracing::warn!(request_id = %draft.request_id, %why, "reply cut");
+            close(gateway, draft, record, ending);
             respond::refusal(session, draft, &refusal).await?;
             return Ok(end_of(session));
         }
@@ -204,14 +205,19 @@ async fn event_stream<E: Exchange>(
     mut head: ResponseHeader,
     answer: Answer<E>,
 ) -> pingora::Result<After> {
-    let reader = Reader::of(draft, &answer);
+    let mut reader = Reader::of(draft, &answer);
+    let mut content_type = "text/event-stream; charset=utf-8";
+    if routes::wants_array(&session.req_header().uri) {
+        reader.as_array();
+        content_type = "application/json; charset=utf-8";
+    }
     let Answer {
         mut exchange,
         record,
         target,
         ..
     } = answer;
-    head.insert_header(CONTENT_TYPE, "text/event-stream; charset=utf-8")?;
+    head.insert_header(CONTENT_TYPE, content_type)?;
     head.insert_header(CACHE_CONTROL, "no-cache")?;
     head.insert_header(ACCEL_BUFFERING, "no")?;
     if session.req_header().version == http::Version::HTTP_11 {
@@ -233,15 +239,16 @@ async fn event_stream<E: Exchange>(
     if matches!(ended, Ended::Upstream(None)) {
         exchange.finish().await;
     }
-    let (ending, last) = match ended {
-        Ended::Client => (Ending::ClientGone, None),
+    let ending = match ended {
+        Ended::Client => Ending::ClientGone,
         Ended::Upstream(fault) => pump.verdict(draft, &target.provider, fault),
         Ended::Stopping => {
-            let event = pump.last_words(draft, &respond::stopping());
-            pump.out.push(event);
-            (Ending::Failed(Code::LatticeStopping), join(&mut pump.out))
+            pump.last_words(draft, &respond::stopping());
+            Ending::Failed(Code::LatticeStopping)
         }
     };
+    pump.reader.close(&mut pump.out);
+    let last = join(&mut pump.out);
     let written = match (ending, last) {
         (Ending::ClientGone, _) => {
             pump.end(gateway, draft, ending);
@@ -270,7 +277,7 @@ enum Ended {
     /// The client left.
     Client,
     /// The upstream's body ended, or broke for the reason given.
-    Upstream(Option<String>),
+    Upstream(Option<TransportError>),
     /// The gateway stops.
     Stopping,
 }
@@ -296,13 +303,13 @@ impl Pump {
             let mut ended = match read {
                 Ok(Some(chunk)) => self.gather(chunk, exchange),
                 Ok(None) => Some(Ended::Upstream(None)),
-                Err(error) => Some(Ended::Upstream(Some(error.to_string()))),
+                Err(error) => Some(Ended::Upstream(Some(error))),
             };
             if let Some(Ended::Upstream(_)) = ended {
                 self.flush();
             } else if let Some(fault) = self.reader.fault() {
                 // Nothing more can be read from it: let go of the upstream.
-                ended = Some(Ended::Upstream(Some(fault)));
+                ended = Some(Ended::Upstream(Some(TransportError::Broken(fault))));
             }
             if let Some(bytes) = join(&mut self.out)
                 && session.write_response_body(bytes, false).await.is_err()
@@ -327,7 +334,7 @@ impl Pump {
                     self.push(chunk);
                 }
                 Some(Ok(None)) => return Some(Ended::Upstream(None)),
-                Some(Err(error)) => return Some(Ended::Upstream(Some(error.to_string()))),
+                Some(Err(error)) => return Some(Ended::Upstream(Some(error))),
             }
         }
         None
@@ -347,40 +354,38 @@ impl Pump {
 
     /// How a stream whose upstream is through has ended, and what the client is
     /// told if that was not its proper end.
-    fn verdict(
-        &self,
-        draft: &Draft,
-        provider: &str,
-        fault: Option<String>,
-    ) -> (Ending, Option<Bytes>) {
+    fn verdict(&mut self, draft: &Draft, provider: &str, fault: Option<TransportError>) -> Ending {
         match self.reader.ended() {
-            Verdict::Finished => (Ending::Finished, None),
+            Verdict::Finished => Ending::Finished,
             // The provider's own error event has been passed on, or is said anew.
             Verdict::Errored => {
-                let said = self.reader.untold_error(provider);
-                let event = said.map(|refusal| self.last_words(draft, &refusal));
-                (Ending::Failed(Code::ProviderError), event)
+                if let Some(refusal) = self.reader.untold_error(provider) {
+                    self.last_words(draft, &refusal);
+                }
+                Ending::Failed(Code::ProviderError)
             }
             Verdict::Cut => {
-                let why = fault.unwrap_or_else(|| "the stream ended without its end mark".into());
-                tracing::warn!(request_id = %draft.request_id, why, "stream cut");
-                let refusal = Refusal::new(
-                    Gate::Execution,
-                    Code::ProviderError,
-                    format!(
-                        "Provider {provider:?} broke the stream off; what has come so far is incomplete. Try again."
-                    ),
-                );
-                (Ending::Cut, Some(self.last_words(draft, &refusal)))
+                let unmarked = || "the stream ended without its end mark".to_owned();
+                let why = fault.unwrap_or_else(|| TransportError::Broken(unmarked()));
+                tracing::warn!(request_id = %draft.request_id, %why, "stream cut");
+                let did = match why {
+                    TransportError::TimedOut(_) => {
+                        "did not end the stream in time; what has come so far is incomplete. Try again."
+                    }
+                    _ => "broke the stream off; what has come so far is incomplete. Try again.",
+                };
+                let (ending, refusal) = unfinished(provider, &why, did);
+                self.last_words(draft, &refusal);
+                ending
             }
         }
     }
 
-    /// The error event that a stream ends with.
-    fn last_words(&self, draft: &Draft, refusal: &Refusal) -> Bytes {
+    /// Appends the error event that a stream ends with.
+    fn last_words(&mut self, draft: &Draft, refusal: &Refusal) {
         let id = draft.request_id.to_string();
-        self.reader
-            .error_event(&respond::error_body(refusal, refusal.code.status(), &id))
+        let error = respond::error_body(refusal, refusal.code.status(), &id);
+        self.reader.fail(&error, &mut self.out);
     }
 
     /// Usage counts if the stream was whole; a count that a broken stream
@@ -419,6 +424,32 @@ fn used(usage: &canonical::Usage) -> Usage {
     }
 }
 
+/// How a reply that its upstream did not end goes on record, and what the client is
+/// told that the provider `did`.
+fn unfinished(provider: &str, why: &TransportError, did: &str) -> (Ending, Refusal) {
+    let (code, ending) = match why {
+        // Not the provider's doing.
+        TransportError::Refused(refusal) => {
+            return (Ending::Failed(refusal.code), refusal.clone());
+        }
+        TransportError::TimedOut(_) => {
+            let code = Code::ProviderTimeout;
+            (code, Ending::Failed(code))
+        }
+        _ => (Code::ProviderError, Ending::Cut),
+    };
+    let message = format!("Provider {provider:?} {did}");
+    (ending, Refusal::new(Gate::Execution, code, message))
+}
+
+fn too_large() -> Refusal {
+    Refusal::new(
+        Gate::Execution,
+        Code::LatticeOverloaded,
+        "The reply is larger than this gateway reads in one piece; ask for a stream or for less, or have server.max_body_mib raised.",
+    )
+}
+
 fn close(gateway: &Gateway, draft: &Draft, record: Record, ending: Ending) {
     let outcome = record.close(ending);
     gateway
@@ -441,7 +472,10 @@ fn join(out: &mut Vec<Bytes>) -> Option<Bytes> {
 }
 
 /// A body that is read whole, or why not with what there is of it.
-async fn collect<E: Exchange>(exchange: &mut E, most: usize) -> Result<Bytes, (String, Bytes)> {
+async fn collect<E: Exchange>(
+    exchange: &mut E,
+    most: usize,
+) -> Result<Bytes, (TransportError, Bytes)> {
     let mut body = BytesMut::new();
     let mut only: Option<Bytes> = None;
     loop {
@@ -454,13 +488,10 @@ async fn collect<E: Exchange>(exchange: &mut E, most: usize) -> Result<Bytes, (S
                 }
                 body.extend_from_slice(&chunk);
                 if body.len() > most {
-                    return Err((
-                        "the reply is larger than server.max_body_mib".into(),
-                        body.freeze(),
-                    ));
+                    return Err((TransportError::Refused(too_large()), body.freeze()));
                 }
             }
-            Err(error) => return Err((error.to_string(), only.unwrap_or_else(|| body.freeze()))),
+            Err(error) => return Err((error, only.unwrap_or_else(|| body.freeze()))),
         }
     }
 }
