@@ -9,6 +9,7 @@ pub mod arrival;
 mod coalesce;
 mod forward;
 pub mod listener;
+mod listing;
 pub mod local;
 pub mod pool;
 mod ratelimits;

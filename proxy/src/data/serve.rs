@@ -4,7 +4,6 @@ use std::time::Instant;
 
 use http::StatusCode;
 use http::header::{ALLOW, AUTHORIZATION, UPGRADE};
-use lattice_dialects::openai::{Model, list_models};
 use lattice_kernel::pipeline;
 use lattice_kernel::{Clock, Code, Dialect, Draft, Gate, Head, Refusal, Secret};
 use percent_encoding::percent_decode_str;
@@ -12,6 +11,7 @@ use pingora::protocols::http::ServerSession;
 
 use crate::data::arrival::{self, Gone, Opening};
 use crate::data::forward;
+use crate::data::listing::Listing;
 use crate::data::respond;
 use crate::data::routes::{self, NoRoute, Route, Wanted};
 use crate::data::stream;
@@ -171,15 +171,14 @@ async fn models(
             return refuse(session, draft, &refusal).await;
         }
     };
-    let model = |id| Model {
-        id,
-        created: gateway.started_at.unix_timestamp(),
-        owned_by: "lattice",
-    };
+    let listing = Listing::new(draft.dialect, gateway.started_at);
     let body = match id {
-        None => list_models(listed.into_iter().map(model)),
+        None => {
+            let query = session.req_header().uri.query().unwrap_or_default();
+            listing.page(&listed, query)
+        }
         Some(id) => match listed.into_iter().find(|name| *name == id) {
-            Some(id) => model(id).render(),
+            Some(id) => listing.one(id),
             None => {
                 draft.asks_for(id);
                 let refusal = pipeline::refused(&gateway.gates, draft, Refusal::unknown_model(id));
