@@ -9,6 +9,7 @@ mod encoded;
 mod errors;
 mod gemini;
 mod json;
+mod messages;
 mod order;
 mod peers;
 mod recorded;
