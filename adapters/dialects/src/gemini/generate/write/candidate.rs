@@ -183,7 +183,8 @@ impl Candidate {
         out.member("id", id);
         out.member("name", name);
         out.key("args");
-        out.raw(arguments);
+        // In a stream it must be one line. In JSON only space between values has more.
+        out.raw(&arguments.replace(['\n', '\r'], " "));
         out.close(b'}');
         if let Some(signature) = signature {
             out.member("thoughtSignature", signature);
