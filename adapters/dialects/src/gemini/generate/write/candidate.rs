@@ -81,11 +81,11 @@ impl Candidate {
 
     pub(super) fn delta(&mut self, delta: &Delta<'_>) {
         match (&mut self.open, delta) {
-            (Some(Open::Call { .. }), Delta::Arguments(more)) => {
-                // One byte too many tells that it was cut.
-                if self.text.len() <= MAX_ARGUMENTS {
-                    self.text.push_str(more);
-                }
+            // One byte too many tells that it was cut.
+            (Some(Open::Call { .. }), Delta::Arguments(more))
+                if self.text.len() <= MAX_ARGUMENTS =>
+            {
+                self.text.push_str(more);
             }
             (Some(Open::Call { signature, .. }), Delta::Signature(data)) => {
                 *signature = Some(data.clone().into_owned());
