@@ -5,9 +5,11 @@ use std::fmt;
 use bytes::Bytes;
 
 use crate::Api;
+use crate::anthropic::messages::{self, MessagesRequest};
 use crate::canonical::{Request, Unsupported, Usage};
 use crate::gemini::generate::{self, GenerateRequest, GenerateWatch};
 use crate::openai::chat::{self, ChatRequest};
+use crate::openai::responses::{self, ResponsesRequest};
 use crate::prompt::Prompt;
 use crate::reply::{Asked, Labels, Watch, Writers};
 
@@ -52,6 +54,10 @@ impl fmt::Debug for Facts {
 pub enum Inbound {
     /// For [`Api::Chat`].
     Chat(ChatRequest),
+    /// For [`Api::Responses`].
+    Responses(ResponsesRequest),
+    /// For [`Api::Messages`].
+    Messages(MessagesRequest),
     /// For [`Api::Generate`].
     Generate(GenerateRequest),
 }
@@ -62,6 +68,8 @@ impl Inbound {
     pub fn api(&self) -> Api {
         match self {
             Self::Chat(_) => Api::Chat,
+            Self::Responses(_) => Api::Responses,
+            Self::Messages(_) => Api::Messages,
             Self::Generate(_) => Api::Generate,
         }
     }
@@ -71,6 +79,8 @@ impl Inbound {
     pub fn facts(&self) -> &Facts {
         match self {
             Self::Chat(request) => &request.facts,
+            Self::Responses(request) => &request.facts,
+            Self::Messages(request) => &request.facts,
             Self::Generate(request) => &request.facts,
         }
     }
@@ -80,6 +90,8 @@ impl Inbound {
     pub fn body(&self) -> &Bytes {
         match self {
             Self::Chat(request) => request.body(),
+            Self::Responses(request) => request.body(),
+            Self::Messages(request) => request.body(),
             Self::Generate(request) => request.body(),
         }
     }
@@ -93,6 +105,8 @@ impl Inbound {
     pub fn canonical(&self) -> Result<Request<'_>, Unsupported> {
         match self {
             Self::Chat(request) => request.canonical(),
+            Self::Responses(request) => request.canonical(),
+            Self::Messages(request) => request.canonical(),
             Self::Generate(request) => request.canonical(),
         }
     }
@@ -102,6 +116,8 @@ impl Inbound {
     pub fn asked(&self) -> Asked {
         match self {
             Self::Chat(request) => request.asked(),
+            Self::Responses(request) => request.asked(),
+            Self::Messages(_) => Asked::No,
             Self::Generate(_) => Asked::Yes,
         }
     }
@@ -111,6 +127,8 @@ impl Inbound {
     pub fn watch(&self) -> Box<dyn Watch> {
         match self {
             Self::Chat(request) => Box::new(request.watch()),
+            Self::Responses(request) => Box::new(request.watch()),
+            Self::Messages(request) => Box::new(request.watch()),
             Self::Generate(_) => Box::<GenerateWatch>::default(),
         }
     }
@@ -120,6 +138,8 @@ impl Inbound {
     pub fn writers(&self, labels: Labels, asked: Asked) -> Writers {
         match self {
             Self::Chat(request) => request.writers(labels, asked),
+            Self::Responses(request) => request.writers(labels),
+            Self::Messages(request) => request.writers(labels),
             Self::Generate(request) => request.writers(labels),
         }
     }
@@ -130,6 +150,8 @@ impl Inbound {
     pub fn usage_of(&self, body: &[u8]) -> Option<Usage> {
         match self {
             Self::Chat(_) => chat::usage_of(body),
+            Self::Responses(_) => responses::usage_of(body),
+            Self::Messages(_) => messages::usage_of(body),
             Self::Generate(_) => generate::usage_of(body),
         }
     }

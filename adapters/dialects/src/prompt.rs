@@ -36,6 +36,18 @@ impl Collected {
         }
     }
 
+    /// How many texts there are: the place of the next.
+    pub(crate) fn texts(&self) -> usize {
+        self.texts.len()
+    }
+
+    /// Takes out what turned out to be a payload: its bytes. The places of the
+    /// others stay.
+    pub(crate) fn take(&mut self, text: usize) -> u64 {
+        let place = self.texts.get_mut(text).map(std::mem::take);
+        place.map_or(0, |place| place.len())
+    }
+
     /// What stands in the place of an image's URL. What does not look like a picture
     /// may have pages.
     pub(crate) fn picture(&mut self, url: &str) {
@@ -86,7 +98,8 @@ impl Prompt {
     /// counters below hold.
     pub fn texts(&self) -> impl Iterator<Item = &str> {
         let text = |place: &Place| self.collected.unescaped.get(&self.body, *place);
-        self.collected.texts.iter().map(move |p| utf8(text(p)))
+        let texts = self.collected.texts.iter().map(move |p| utf8(text(p)));
+        texts.filter(|text| !text.is_empty())
     }
 
     /// The JSON of `tools`, `functions` and `response_format` as it was spelled.

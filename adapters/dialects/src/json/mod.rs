@@ -12,6 +12,7 @@
 mod keys;
 mod malformed;
 mod place;
+mod sift;
 mod text;
 mod visit;
 mod walk;
@@ -23,6 +24,7 @@ use serde_json::value::RawValue;
 
 pub use malformed::{Malformed, Position};
 pub(crate) use place::{Place, Unescaped};
+pub(crate) use sift::{Path, Sift, Step};
 pub(crate) use text::Str;
 pub use walk::{Complaint, MAX_DEPTH, Reader, Scalar, Shape, Text, walk};
 pub(crate) use write::Writer;

@@ -105,6 +105,12 @@ pub trait WriteStream: fmt::Debug + Send {
     /// How many blocks had no form here.
     fn omitted(&self) -> u32;
 
+    /// Whether the reply has grown longer than this can hold, in a dialect that says
+    /// the whole of it again: nothing more is written.
+    fn is_full(&self) -> bool {
+        false
+    }
+
     /// As [`Watch::error_event`].
     fn error_event(&self, error: &ErrorBody<'_>) -> String;
 }

@@ -204,6 +204,10 @@ impl Told {
     fn event(&mut self, event: &Event<'_>, price: Price<'_>) {
         self.note(event);
         self.writer.event(event, price);
+        if self.writer.is_full() {
+            let why = "it is longer than the caller's dialect lets a stream be held";
+            self.garbled.get_or_insert_with(|| Garbled(why.into()));
+        }
     }
 
     fn note(&mut self, event: &Event<'_>) {

@@ -2,6 +2,8 @@
 
 mod event;
 mod framer;
+mod long;
 
 pub use event::Event;
 pub use framer::{Frame, Framer, MAX_EVENT};
+pub(crate) use long::LongEvent;

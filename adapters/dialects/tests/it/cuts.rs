@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 use bytes::Bytes;
 use lattice_dialects::canonical::Decode;
 use lattice_dialects::openai::chat::Decoder;
+use lattice_dialects::openai::responses;
 use lattice_dialects::reply::Asked;
 use lattice_dialects::reply::Translator;
 use proptest::prelude::*;
@@ -17,6 +18,7 @@ use crate::translated::{BARE_CALL, CALL, SEALED, TEXT, THOUGHT, claude, claudes,
 #[derive(Debug, Clone, Copy)]
 enum Dialect {
     Chat,
+    Responses,
     Claude,
     Gemini,
 }
@@ -25,6 +27,7 @@ impl Dialect {
     fn decoder(self) -> Box<dyn Decode> {
         match self {
             Self::Chat => Box::new(Decoder::new("s", 1)),
+            Self::Responses => Box::new(responses::Decoder::default()),
             Self::Claude => claude(),
             Self::Gemini => google(),
         }
@@ -65,6 +68,7 @@ fn recorded() -> &'static [(Dialect, Bytes)] {
     STREAMS.get_or_init(|| {
         let apis = [
             (Dialect::Chat, "openai.chat"),
+            (Dialect::Responses, "openai.responses"),
             (Dialect::Claude, "anthropic.messages"),
             (Dialect::Gemini, "gemini.generateContent"),
         ];

@@ -20,4 +20,5 @@ mod request;
 mod rewrite;
 mod sse;
 mod support;
+mod to_openai;
 mod translated;

@@ -1,13 +1,11 @@
 //! Every recording of three dialects, through the canonical form and out again.
 
 use bytes::Bytes;
-use lattice_dialects::Api;
 use lattice_dialects::canonical::{Decode, Encoded, Ended, Target, Unsupported};
-use lattice_dialects::error::{Mark, annotate};
 use lattice_dialects::openai::chat::{ChatRequest, Decoder, ReplyEncoder, StreamEncoder};
 use lattice_dialects::reply::Asked;
 use lattice_dialects::reply::{Labels, Translator, Verdict, Writers};
-use lattice_dialects::{anthropic, gemini};
+use lattice_dialects::{anthropic, gemini, openai};
 use serde_json::Value;
 
 use crate::order::{Told, check_chat_stream, decoded, decoded_whole};
@@ -42,19 +40,19 @@ struct Dialect {
 
 const CHAT: Dialect = Dialect {
     api: "openai.chat",
-    without: "azure-openai",
-    count: 72,
+    without: "",
+    count: 80,
     decoder: |recording| Box::new(Decoder::new("s", recording.choices())),
-    error: |body| {
-        let mark = Mark {
-            gate: "execution",
-            code: "provider_rejected",
-            request_id: "r",
-        };
-        let marked = annotate(Api::Chat, &Bytes::copy_from_slice(body), 400, &mark);
-        let marked: Value = serde_json::from_slice(&marked).ok()?;
-        Some(marked["error"]["message"].as_str()?.to_owned())
-    },
+    error: |body| openai::read_error(body)?.message,
+};
+
+/// One of the replies is that of a request in the background, which is never made.
+const RESPONSES: Dialect = Dialect {
+    api: "openai.responses",
+    without: "",
+    count: 47,
+    decoder: |_| Box::new(openai::responses::Decoder::default()),
+    error: |body| openai::read_error(body)?.message,
 };
 
 const ANTHROPIC: Dialect = Dialect {
@@ -83,6 +81,9 @@ impl Dialect {
         for recording in &recordings {
             let file = &recording.file;
             println!("{file}");
+            if recording.request()["background"] == true && !recording.is_stream() {
+                continue;
+            }
             let told = if recording.status() >= 400 {
                 let words = (self.error)(&recording.body());
                 assert!(words.is_some_and(|words| !words.is_empty()), "{file}");
@@ -174,6 +175,11 @@ fn recorded_chat_replies_survive_the_canonical_form() {
 }
 
 #[test]
+fn recorded_responses_reach_a_chat_client() {
+    RESPONSES.replay();
+}
+
+#[test]
 fn recorded_claude_replies_reach_a_chat_client() {
     ANTHROPIC.replay();
 }
@@ -189,7 +195,7 @@ fn recorded_chat_requests_are_sent_elsewhere_or_refused_by_name() {
     let Some(recordings) = recordings(CHAT.api, CHAT.without, test) else {
         return;
     };
-    let (mut to_claude, mut to_gemini, mut refused) = (0, 0, 0);
+    let (mut to_claude, mut to_gemini, mut to_openai, mut refused) = (0, 0, [0; 3], 0);
     for recording in &recordings {
         let file = &recording.file;
         let body = Bytes::from(recording.request().to_string());
@@ -215,11 +221,23 @@ fn recorded_chat_requests_are_sent_elsewhere_or_refused_by_name() {
             file,
             gemini::generate::encode(&request, &to("gemini-2.5-pro")),
         );
+        let to = to("gpt-5");
+        for (sends, encoded) in to_openai.iter_mut().zip([
+            openai::chat::encode(&request, &to, openai::chat::Server::OpenAi),
+            openai::chat::encode(&request, &to, openai::chat::Server::Compatible),
+            openai::responses::encode(&request, &to),
+        ]) {
+            *sends += sent(file, encoded);
+        }
     }
     let all = recordings.len();
     println!(
-        "{all} requests: {refused} refused, {to_claude} sent to Claude, {to_gemini} to Gemini"
+        "{all} requests: {refused} refused, {to_claude} sent to Claude, {to_gemini} to Gemini, {to_openai:?} to OpenAI's chat, servers like it, Responses"
     );
     assert!(all >= CHAT.count);
     assert!(to_claude > 40 && to_gemini > 40, "most can be sent");
+    assert!(
+        to_openai.iter().all(|sends| *sends > 40),
+        "most can be sent"
+    );
 }

@@ -1,7 +1,8 @@
 //! Chat completions: the request that a client sends, the same request as an
 //! upstream of the same dialect gets it, and the reply and stream that come back.
 
-mod canonical;
+pub(super) mod canonical;
+mod compose;
 mod decode;
 mod encode;
 mod facts;
@@ -13,6 +14,7 @@ mod watch;
 
 use crate::error::ErrorBody;
 
+pub use compose::{Server, encode};
 pub use decode::Decoder;
 pub use encode::{ReplyEncoder, StreamEncoder};
 pub use reply::usage_of;

@@ -63,7 +63,7 @@ fn content<'a>(
     }
 }
 
-pub(super) fn plain(text: Cow<'_, str>) -> Part<'_> {
+pub(in crate::openai) fn plain(text: Cow<'_, str>) -> Part<'_> {
     Part::Text(Text { text, cache: None })
 }
 
@@ -201,20 +201,20 @@ fn file<'a>(
 }
 
 /// Whether inline media is of one of these kinds.
-fn is_of(source: &Source<'_>, kinds: &[&str]) -> bool {
+pub(in crate::openai) fn is_of(source: &Source<'_>, kinds: &[&str]) -> bool {
     match source {
         Source::Base64 { media_type, .. } => kinds.iter().any(|kind| has_prefix(media_type, kind)),
         Source::Url(_) => false,
     }
 }
 
-fn has_prefix(text: &str, prefix: &str) -> bool {
+pub(in crate::openai) fn has_prefix(text: &str, prefix: &str) -> bool {
     let start = text.get(..prefix.len());
     start.is_some_and(|start| start.eq_ignore_ascii_case(prefix))
 }
 
 /// The media type and the base64 of a data: URL; parameters of the type go.
-fn data_url(url: Cow<'_, str>) -> Option<Source<'_>> {
+pub(in crate::openai) fn data_url(url: Cow<'_, str>) -> Option<Source<'_>> {
     if !has_prefix(&url, "data:") {
         return None;
     }

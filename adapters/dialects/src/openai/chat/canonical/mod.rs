@@ -4,7 +4,7 @@
 //! refused by the name of its field.
 
 mod assistant;
-mod content;
+pub(in crate::openai) mod content;
 mod messages;
 mod tools;
 

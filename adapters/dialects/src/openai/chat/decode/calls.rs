@@ -74,9 +74,10 @@ pub(super) struct Piece<'a> {
 
 impl<'a> From<wire::Call<'a>> for Piece<'a> {
     fn from(call: wire::Call<'a>) -> Self {
-        let (name, arguments) = call
-            .function
-            .map_or((None, None), |it| (said(it.name), said(it.arguments)));
+        let (name, arguments) = call.function.map_or((None, None), |it| {
+            let arguments = it.arguments();
+            (said(it.name), arguments)
+        });
         Self {
             key: call.index,
             id: said(call.id),
@@ -92,8 +93,8 @@ impl<'a> From<wire::Function<'a>> for Piece<'a> {
         Self {
             key: None,
             id: None,
+            arguments: function.arguments(),
             name: said(function.name),
-            arguments: said(function.arguments),
             signature: None,
         }
     }

@@ -76,6 +76,7 @@ impl Choice {
         shared: &mut Shared,
         sink: Sink<'_>,
     ) -> Result<(), Garbled> {
+        let natives = message.natives();
         let mut details = message.reasoning_details.unwrap_or_default();
         let spelled = details
             .iter()
@@ -91,6 +92,9 @@ impl Choice {
         }
         if let Some(content) = message.content {
             self.content(content, shared, sink)?;
+        }
+        for kind in natives {
+            self.native(Some(Cow::Borrowed(kind)), shared, sink)?;
         }
         if let Some(refusal) = said(message.refusal) {
             self.say(Open::Refusal, refusal, shared, sink)?;
@@ -308,7 +312,8 @@ impl Choice {
             // OpenAI itself says so of a call that was forced by name.
             ("stop" | "tool_calls" | "function_call", false) => Finish::ToolCalls,
             ("stop", true) => Finish::Stop,
-            ("length", _) => Finish::Length,
+            // The latter is Mistral's, of its context window.
+            ("length" | "model_length", _) => Finish::Length,
             ("content_filter", _) => Finish::ContentFilter,
             _ => Finish::Error,
         };
@@ -322,7 +327,10 @@ impl Choice {
 }
 
 fn is_google(detail: &Detail<'_>) -> bool {
-    detail.kind.0 == "reasoning.encrypted"
+    detail
+        .kind
+        .as_ref()
+        .is_some_and(|kind| kind.0 == "reasoning.encrypted")
         && detail
             .format
             .as_ref()

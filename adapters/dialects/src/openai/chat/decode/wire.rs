@@ -56,6 +56,23 @@ pub(super) struct Message<'a> {
     pub function_call: Option<Function<'a>>,
     #[serde(borrow)]
     pub extra_content: Option<Extra<'a>>,
+    /// What OpenRouter's models have drawn.
+    #[serde(borrow)]
+    pub images: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub audio: Option<&'a RawValue>,
+}
+
+impl Message<'_> {
+    /// What it holds that no other dialect has.
+    pub(super) fn natives(&self) -> impl Iterator<Item = &'static str> + use<> {
+        let holds = |json: Option<&RawValue>| json.is_some_and(|json| json.get() != "[]");
+        let natives = [
+            holds(self.images).then_some("images"),
+            holds(self.audio).then_some("audio"),
+        ];
+        natives.into_iter().flatten()
+    }
 }
 
 /// A string, or Mistral's list of parts.
@@ -80,7 +97,7 @@ pub(super) struct Part<'a> {
 #[derive(Deserialize)]
 pub(super) struct Detail<'a> {
     #[serde(borrow, rename = "type")]
-    pub kind: Str<'a>,
+    pub kind: Option<Str<'a>>,
     #[serde(borrow)]
     pub text: Option<Str<'a>>,
     #[serde(borrow)]
@@ -112,7 +129,18 @@ pub(super) struct Function<'a> {
     #[serde(borrow)]
     pub name: Option<Str<'a>>,
     #[serde(borrow)]
-    pub arguments: Option<Str<'a>>,
+    pub arguments: Option<&'a RawValue>,
+}
+
+impl<'a> Function<'a> {
+    /// The text of the arguments, which some servers spell as the object itself.
+    pub(super) fn arguments(&self) -> Option<Cow<'a, str>> {
+        let json = self.arguments?;
+        match serde_json::from_str::<Str<'a>>(json.get()) {
+            Ok(text) => said(Some(text)),
+            Err(_) => Some(Cow::Borrowed(json.get())),
+        }
+    }
 }
 
 /// Google's own place for signatures.

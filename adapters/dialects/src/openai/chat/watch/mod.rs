@@ -154,7 +154,7 @@ fn with_cost(usage: &str, cost: &str, data: &[u8], event: &Event) -> Option<Byte
 
 impl ProviderError {
     /// Errors are objects, or plain strings (xAI); codes are words or numbers.
-    pub(in crate::openai::chat) fn read(error: &RawValue) -> Self {
+    pub(in crate::openai) fn read(error: &RawValue) -> Self {
         #[derive(Deserialize)]
         struct Wire<'a> {
             #[serde(borrow)]
