@@ -5,6 +5,7 @@ mod anthropic;
 mod canonical;
 mod cuts;
 mod decoded;
+mod embed;
 mod encoded;
 mod errors;
 mod gemini;
