@@ -1,6 +1,7 @@
 //! A reply of the Responses API, whole or streamed, as canonical events.
 
 mod item;
+mod long;
 mod wire;
 
 use std::collections::{BTreeSet, VecDeque};
@@ -11,6 +12,7 @@ use serde_json::value::RawValue;
 use self::item::{Field, Item};
 use super::usage;
 use crate::canonical::{Decode, Ended, Event, Finish, Garbled, ProviderError, Sink};
+use crate::sse::LongEvent;
 
 /// A reply has one choice.
 const CHOICE: u32 = 0;
@@ -24,6 +26,10 @@ const MAX_HELD: usize = 1024 * 1024;
 /// for a later one waits. What a server tells twice, as it comes and at its end, is
 /// told once; what it tells only at the end of an item, or of the reply, is told
 /// then. Of what waits it holds at most 1 MiB.
+///
+/// The event that ends a reply repeats all of it, and the tools and instructions of
+/// the request; where it is too long to be held, its status and usage are picked out
+/// as it passes.
 #[derive(Debug, Default)]
 pub struct Decoder {
     begun: bool,
@@ -36,6 +42,8 @@ pub struct Decoder {
     /// Whether one was a call.
     calls: bool,
     held: usize,
+    /// One that is passing.
+    long: Option<LongEvent>,
     ended: Option<Ended>,
 }
 
@@ -110,6 +118,10 @@ impl Decode for Decoder {
             "" if event.error.is_some() => self.error(data, sink),
             _ => self.route(Step::of(&kind), event, data, sink),
         }
+    }
+
+    fn oversize(&mut self, piece: &[u8], last: bool, sink: Sink<'_>) -> Result<(), Garbled> {
+        self.long(piece, last, sink)
     }
 
     fn whole(&mut self, body: &[u8], sink: Sink<'_>) -> Result<(), Garbled> {
