@@ -7,11 +7,11 @@ mod media;
 mod replies;
 mod responses;
 
+use lattice_dialects::canonical::Maker;
 use lattice_dialects::canonical::{
     Encoded, Media, Part, Reasoning, Request, Role, Source, Target, Text, Tool, ToolCall,
     ToolResult, Turn, Unsupported,
 };
-use lattice_dialects::canonical::Maker;
 use lattice_dialects::openai::chat::{self, Server};
 use lattice_dialects::openai::responses as api;
 use serde_json::Value;
