@@ -2,11 +2,12 @@
 //! from configuration and the store, never from a request, and are capped.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use lattice_kernel::Draft;
-use lattice_kernel::{Code, Ending, Gate, NanoUsd, Outcome, Refusal, Usage};
+use lattice_kernel::{
+    Action, Code, Dialect, Draft, Ending, Gate, NanoUsd, Outcome, Refusal, Usage,
+};
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use parking_lot::RwLock;
@@ -85,18 +86,56 @@ impl<'a> RequestEnded<'a> {
 /// Every handle of the data path.
 pub struct Metrics {
     exporter: PrometheusHandle,
-    requests: HashMap<(&'static str, &'static str), Counter>,
+    requests: HashMap<RequestLabels, Counter>,
     gates: [Histogram; Gate::COUNT],
     overhead: Histogram,
     streams: Gauge,
-    targets: HashMap<(Arc<str>, Arc<str>), TargetSeries>,
-    other: TargetSeries,
+    targets: HashMap<(Arc<str>, Arc<str>), Operations>,
+    other: Operations,
     /// USD. A gauge that only rises, because the library's counters are whole numbers.
     costs: RwLock<HashMap<CostLabels, Gauge>>,
 }
 
+/// Dialect, outcome, code.
+type RequestLabels = (&'static str, &'static str, &'static str);
+
 /// Provider, model, team.
 type CostLabels = (Arc<str>, Arc<str>, Box<str>);
+
+/// The series of one target, by what it is asked to do. Most targets do one thing
+/// alone, and a series that nothing happens in is not made.
+struct Operations {
+    labels: [(&'static str, String); 2],
+    series: [OnceLock<TargetSeries>; Action::ALL.len()],
+}
+
+impl Operations {
+    fn new(provider: &str, model: &str) -> Self {
+        Self {
+            labels: [
+                ("gen_ai_provider_name", provider.to_owned()),
+                ("gen_ai_request_model", model.to_owned()),
+            ],
+            series: Default::default(),
+        }
+    }
+
+    fn of(&self, action: Action) -> &TargetSeries {
+        self.series[action as usize].get_or_init(|| {
+            let [provider, model] = self.labels.clone();
+            let operation = match action {
+                Action::Infer => "chat",
+                Action::Embed => "embeddings",
+                Action::CountTokens => "count_tokens",
+            };
+            TargetSeries::new([
+                provider,
+                model,
+                ("gen_ai_operation_name", operation.to_owned()),
+            ])
+        })
+    }
+}
 
 struct TargetSeries {
     input: Histogram,
@@ -140,7 +179,8 @@ impl Metrics {
             .chain(["refused", failed]);
         let requests = outcomes.flat_map(|outcome| {
             let codes = Code::ALL.iter().map(|code| code.as_str()).chain(["none"]);
-            codes.map(move |code| (outcome, code))
+            codes
+                .flat_map(move |code| Dialect::ALL.map(|dialect| (dialect.as_str(), outcome, code)))
         });
         let targets = catalog
             .models()
@@ -148,9 +188,9 @@ impl Metrics {
         Ok(Self {
             exporter,
             requests: requests
-                .map(|(outcome, code)| {
-                    let counter = counter!("lattice_requests_total", "dialect" => "openai", "outcome" => outcome, "code" => code);
-                    ((outcome, code), counter)
+                .map(|(dialect, outcome, code)| {
+                    let counter = counter!("lattice_requests_total", "dialect" => dialect, "outcome" => outcome, "code" => code);
+                    ((dialect, outcome, code), counter)
                 })
                 .collect(),
             gates: Gate::ALL.map(|gate| histogram!("lattice_gate_duration_seconds", "gate" => gate.as_str())),
@@ -158,18 +198,19 @@ impl Metrics {
             streams: gauge!("lattice_streams_active"),
             targets: targets
                 .map(|target| {
-                    let series = TargetSeries::new(&target.provider, &target.model);
+                    let series = Operations::new(&target.provider, &target.model);
                     ((target.provider.clone(), target.model.clone()), series)
                 })
                 .collect(),
-            other: TargetSeries::new(OTHER, OTHER),
+            other: Operations::new(OTHER, OTHER),
             costs: RwLock::default(),
         })
     }
 
     /// Counts a request that is over.
     pub fn request_ended(&self, ended: &RequestEnded<'_>) {
-        if let Some(counter) = self.requests.get(&(ended.outcome, ended.code)) {
+        let labels = (ended.draft.dialect.as_str(), ended.outcome, ended.code);
+        if let Some(counter) = self.requests.get(&labels) {
             counter.increment(1);
         }
         let mut overhead = Duration::ZERO;
@@ -191,7 +232,7 @@ impl Metrics {
             return;
         };
         let known = self.targets.get(&(provider.clone(), model.clone()));
-        known.unwrap_or(&self.other).record(call);
+        known.unwrap_or(&self.other).of(draft.action).record(call);
         if let Some(cost) = call.cost {
             let model = if known.is_some() {
                 model.clone()
@@ -256,12 +297,7 @@ impl Metrics {
 }
 
 impl TargetSeries {
-    fn new(provider: &str, model: &str) -> Self {
-        let labels = [
-            ("gen_ai_provider_name", provider.to_owned()),
-            ("gen_ai_request_model", model.to_owned()),
-            ("gen_ai_operation_name", "chat".to_owned()),
-        ];
+    fn new(labels: [(&'static str, String); 3]) -> Self {
         let tokens = |class: &'static str| {
             let [provider, model, operation] = labels.clone();
             histogram!(

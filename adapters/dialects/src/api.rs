@@ -1,7 +1,7 @@
 //! The APIs that clients ask for and providers offer.
 
 use crate::error::ErrorBody;
-use crate::openai;
+use crate::{anthropic, gemini, openai};
 
 /// One API: the shape of a request and of its replies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -22,8 +22,8 @@ impl Api {
     pub fn render_error(self, error: &ErrorBody<'_>) -> String {
         match self {
             Self::Chat | Self::Responses => openai::render_error(error),
-            Self::Messages => openai::render_error(error),
-            Self::Generate => openai::render_error(error),
+            Self::Messages => anthropic::render_error(error),
+            Self::Generate => gemini::render_error(error),
         }
     }
 }

@@ -1,6 +1,8 @@
 //! What a caller is told of a failure, before its dialect gives it a shape: the
 //! gateway's own refusals, and what providers say.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 
 use crate::Api;
@@ -30,6 +32,9 @@ pub struct ErrorBody<'a> {
     pub param: Option<&'a str>,
     /// OpenAI's own word for it, where its clients look for one; `None`: the gateway's.
     pub code: Option<&'a str>,
+    /// How long to wait before the next try, where the dialect tells it in the body
+    /// too.
+    pub retry_after: Option<Duration>,
     /// Who refused.
     pub mark: Mark<'a>,
 }
@@ -56,6 +61,7 @@ pub fn translate(api: Api, facts: &ErrorFacts, status: u16, mark: Mark<'_>) -> B
         message: facts.message.as_deref().unwrap_or(&silent),
         param: facts.context_length.then_some("messages"),
         code: facts.context_length.then_some("context_length_exceeded"),
+        retry_after: facts.retry_after,
         mark,
     };
     api.render_error(&error).into()
@@ -99,6 +105,7 @@ fn wrap(api: Api, body: &[u8], status: u16, mark: &Mark<'_>) -> Bytes {
         message: &message,
         param: None,
         code: None,
+        retry_after: None,
         mark: *mark,
     };
     api.render_error(&error).into()

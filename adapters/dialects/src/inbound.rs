@@ -5,7 +5,9 @@ use std::fmt;
 use bytes::Bytes;
 
 use crate::Api;
+use crate::anthropic::messages::{self, MessagesRequest};
 use crate::canonical::{Request, Unsupported, Usage};
+use crate::gemini::generate::{self, GenerateRequest, GenerateWatch};
 use crate::openai::chat::{self, ChatRequest};
 use crate::openai::responses::{self, ResponsesRequest};
 use crate::prompt::Prompt;
@@ -54,6 +56,10 @@ pub enum Inbound {
     Chat(ChatRequest),
     /// For [`Api::Responses`].
     Responses(ResponsesRequest),
+    /// For [`Api::Messages`].
+    Messages(MessagesRequest),
+    /// For [`Api::Generate`].
+    Generate(GenerateRequest),
 }
 
 impl Inbound {
@@ -63,6 +69,8 @@ impl Inbound {
         match self {
             Self::Chat(_) => Api::Chat,
             Self::Responses(_) => Api::Responses,
+            Self::Messages(_) => Api::Messages,
+            Self::Generate(_) => Api::Generate,
         }
     }
 
@@ -72,6 +80,8 @@ impl Inbound {
         match self {
             Self::Chat(request) => &request.facts,
             Self::Responses(request) => &request.facts,
+            Self::Messages(request) => &request.facts,
+            Self::Generate(request) => &request.facts,
         }
     }
 
@@ -81,6 +91,8 @@ impl Inbound {
         match self {
             Self::Chat(request) => request.body(),
             Self::Responses(request) => request.body(),
+            Self::Messages(request) => request.body(),
+            Self::Generate(request) => request.body(),
         }
     }
 
@@ -94,6 +106,8 @@ impl Inbound {
         match self {
             Self::Chat(request) => request.canonical(),
             Self::Responses(request) => request.canonical(),
+            Self::Messages(request) => request.canonical(),
+            Self::Generate(request) => request.canonical(),
         }
     }
 
@@ -103,6 +117,8 @@ impl Inbound {
         match self {
             Self::Chat(request) => request.asked(),
             Self::Responses(request) => request.asked(),
+            Self::Messages(_) => Asked::No,
+            Self::Generate(_) => Asked::Yes,
         }
     }
 
@@ -112,6 +128,8 @@ impl Inbound {
         match self {
             Self::Chat(request) => Box::new(request.watch()),
             Self::Responses(request) => Box::new(request.watch()),
+            Self::Messages(request) => Box::new(request.watch()),
+            Self::Generate(_) => Box::<GenerateWatch>::default(),
         }
     }
 
@@ -121,6 +139,8 @@ impl Inbound {
         match self {
             Self::Chat(request) => request.writers(labels, asked),
             Self::Responses(request) => request.writers(labels),
+            Self::Messages(request) => request.writers(labels),
+            Self::Generate(request) => request.writers(labels),
         }
     }
 
@@ -131,6 +151,8 @@ impl Inbound {
         match self {
             Self::Chat(_) => chat::usage_of(body),
             Self::Responses(_) => responses::usage_of(body),
+            Self::Messages(_) => messages::usage_of(body),
+            Self::Generate(_) => generate::usage_of(body),
         }
     }
 }

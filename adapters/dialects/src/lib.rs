@@ -24,6 +24,8 @@
 pub mod anthropic;
 mod api;
 pub mod canonical;
+pub mod count;
+pub mod embed;
 pub mod error;
 mod fields;
 pub mod gemini;

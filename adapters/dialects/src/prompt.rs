@@ -25,6 +25,7 @@ pub(crate) struct Collected {
     pub audio_bytes: u64,
     pub file_bytes: u64,
     pub references: usize,
+    pub tokens: u64,
 }
 
 impl Collected {
@@ -33,6 +34,18 @@ impl Collected {
             let place = self.unescaped.place(text);
             self.texts.push(place);
         }
+    }
+
+    /// How many texts there are: the place of the next.
+    pub(crate) fn texts(&self) -> usize {
+        self.texts.len()
+    }
+
+    /// Takes out what turned out to be a payload: its bytes. The places of the
+    /// others stay.
+    pub(crate) fn take(&mut self, text: usize) -> u64 {
+        let place = self.texts.get_mut(text).map(std::mem::take);
+        place.map_or(0, |place| place.len())
     }
 
     /// What stands in the place of an image's URL. What does not look like a picture
@@ -47,6 +60,22 @@ impl Collected {
             self.images += 1;
         } else {
             self.documents += 1;
+        }
+    }
+
+    /// Inline media by its type: what is neither image nor sound may have pages.
+    pub(crate) fn inline(&mut self, media_type: Option<&str>, base64: u64) {
+        let is = |kind: &str| {
+            let start = media_type.and_then(|it| it.trim_start().get(..kind.len()));
+            start.is_some_and(|start| start.eq_ignore_ascii_case(kind))
+        };
+        if is("image/") {
+            self.images += 1;
+        } else if is("audio/") {
+            self.audio_bytes += base64;
+        } else {
+            self.documents += 1;
+            self.file_bytes += base64;
         }
     }
 
@@ -69,7 +98,8 @@ impl Prompt {
     /// counters below hold.
     pub fn texts(&self) -> impl Iterator<Item = &str> {
         let text = |place: &Place| self.collected.unescaped.get(&self.body, *place);
-        self.collected.texts.iter().map(move |p| utf8(text(p)))
+        let texts = self.collected.texts.iter().map(move |p| utf8(text(p)));
+        texts.filter(|text| !text.is_empty())
     }
 
     /// The JSON of `tools`, `functions` and `response_format` as it was spelled.
@@ -103,10 +133,17 @@ impl Prompt {
     }
 
     /// Things that the model reads and that are not in the body: files by id,
-    /// earlier audio by id, audio and video by URL.
+    /// earlier audio by id, audio and video by URL, cached contents, what a tool of
+    /// the provider looks up.
     #[must_use]
     pub fn references(&self) -> usize {
         self.collected.references
+    }
+
+    /// Token ids in place of text, which only embeddings take.
+    #[must_use]
+    pub fn tokens(&self) -> u64 {
+        self.collected.tokens
     }
 }
 
@@ -126,6 +163,7 @@ impl fmt::Debug for Prompt {
             .field("audio_bytes", &self.audio_bytes())
             .field("file_bytes", &self.file_bytes())
             .field("references", &self.references())
+            .field("tokens", &self.tokens())
             .finish()
     }
 }

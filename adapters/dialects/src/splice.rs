@@ -20,6 +20,23 @@ impl Edits {
         self.replace(offset..offset, text);
     }
 
+    /// Takes those of `siblings` out that are `gone`, each with one comma: the
+    /// elements of an array, or the members of an object (from the key on), by their
+    /// byte offsets and in their order.
+    pub(crate) fn cut(&mut self, siblings: &[Range<usize>], gone: &[bool]) {
+        let mut leading = true;
+        for (at, span) in siblings.iter().enumerate() {
+            if !gone[at] {
+                leading = false;
+            } else if leading {
+                let next = siblings.get(at + 1).map_or(span.end, |next| next.start);
+                self.replace(span.start..next, "");
+            } else {
+                self.replace(siblings[at - 1].end..span.end, "");
+            }
+        }
+    }
+
     /// The edited body; without edits the same `Bytes`, not a copy.
     #[must_use]
     pub fn apply(mut self, body: &Bytes) -> Bytes {

@@ -6,6 +6,8 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use lattice_dialects::canonical::ErrorFacts;
+use lattice_dialects::count::CountRequest;
+use lattice_dialects::embed::{EmbedApi, EmbedRequest};
 use lattice_dialects::{Api, Facts, Inbound};
 use lattice_kernel::call::Target;
 use lattice_kernel::gates::Execution;
@@ -43,6 +45,10 @@ pub struct Outbound {
 pub enum Asked {
     /// That a model generates.
     Generation(Inbound),
+    /// How many tokens a model would read.
+    Count(CountRequest),
+    /// Vectors that stand for texts.
+    Embedding(EmbedRequest),
 }
 
 impl Asked {
@@ -51,6 +57,31 @@ impl Asked {
     pub fn facts(&self) -> &Facts {
         match self {
             Self::Generation(inbound) => inbound.facts(),
+            Self::Count(request) => request.facts(),
+            Self::Embedding(request) => request.facts(),
+        }
+    }
+
+    /// The body as it came.
+    #[must_use]
+    pub fn body(&self) -> &Bytes {
+        match self {
+            Self::Generation(inbound) => inbound.body(),
+            Self::Count(request) => request.body(),
+            Self::Embedding(request) => request.body(),
+        }
+    }
+
+    /// An API with the errors of the caller's dialect.
+    #[must_use]
+    pub fn api(&self) -> Api {
+        match self {
+            Self::Generation(inbound) => inbound.api(),
+            Self::Count(request) => request.api(),
+            Self::Embedding(request) => match request.api() {
+                EmbedApi::OpenAi => Api::Chat,
+                EmbedApi::Gemini => Api::Generate,
+            },
         }
     }
 }
@@ -65,15 +96,7 @@ impl Outbound {
     /// The body as it came.
     #[must_use]
     pub fn body(&self) -> &Bytes {
-        self.inbound().body()
-    }
-
-    /// The request to generate, or the one whose tokens are counted.
-    #[must_use]
-    pub fn inbound(&self) -> &Inbound {
-        match &self.asked {
-            Asked::Generation(inbound) => inbound,
-        }
+        self.asked.body()
     }
 }
 
@@ -326,11 +349,8 @@ impl<T: Transport> Remote<T> {
         }
         let headers = exchange.headers().clone();
         let body = error_body(exchange).await;
-        let api = call.body.inbound().api();
-        let facts = match reads {
-            Reads::Same => None,
-            Reads::Of(theirs) => wire::read_error(theirs, &body),
-        };
+        let asked = &call.body.asked;
+        let (api, facts) = (asked.api(), reads.error(asked, &body));
         match fault_of(&target.provider, status, &headers, facts.as_ref()) {
             Fault::Provider(refusal) => failed(record, refusal),
             Fault::Caller => Reply::Rejected(Box::new(Rejected {

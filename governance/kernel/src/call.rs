@@ -22,6 +22,9 @@ pub enum Dialect {
 }
 
 impl Dialect {
+    /// Every dialect, for label sets.
+    pub const ALL: [Self; 3] = [Self::OpenAi, Self::Anthropic, Self::Gemini];
+
     /// The name in policy input, records and labels.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -45,6 +48,9 @@ pub enum Action {
 }
 
 impl Action {
+    /// Every action, for label sets.
+    pub const ALL: [Self; 3] = [Self::Infer, Self::Embed, Self::CountTokens];
+
     /// The name in policy input and records.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::call::Dialect;
+use crate::call::{Action, Dialect};
 use crate::principal::Principal;
 use crate::record::Presence;
 use crate::refusal::{Code, Gate, Refusal};
@@ -23,6 +23,8 @@ pub struct Draft {
     pub started: Instant,
     /// The dialect of the route.
     pub dialect: Dialect,
+    /// What the route is for.
+    pub action: Action,
     /// Known once gate 1 has passed.
     pub principal: Option<Arc<Principal>>,
     /// The model asked for, once the body was read; at most 256 bytes of it.
@@ -41,6 +43,7 @@ impl Draft {
             at,
             started,
             dialect,
+            action: Action::Infer,
             principal: None,
             model: None,
             presence: Presence::default(),

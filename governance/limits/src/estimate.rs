@@ -94,10 +94,10 @@ pub fn input_bound<'a>(
     let schema = |tokens| if size.schema { tokens } else { 0 };
     let tools = |tokens| if size.tools { tokens } else { 0 };
     let (text, constant) = match family {
-        Family::OpenAi => (share(count(texts), 110), 20 + schema(100)),
-        Family::ClaudeEarly => (share(count(texts), 125), 30 + tools(750) + schema(250)),
-        Family::Claude => (share(count(texts), 160), 30 + tools(750) + schema(250)),
-        Family::Gemini => (share(count(texts), 115), 40),
+        Family::OpenAi => (share(tokens(texts), 110), 20 + schema(100)),
+        Family::ClaudeEarly => (share(tokens(texts), 125), 30 + tools(750) + schema(250)),
+        Family::Claude => (share(tokens(texts), 160), 30 + tools(750) + schema(250)),
+        Family::Gemini => (share(tokens(texts), 115), 40),
         Family::Unknown => (size.body_bytes, 40 + tools(750) + schema(250)),
     };
     [
@@ -112,7 +112,9 @@ pub fn input_bound<'a>(
     .fold(text, u64::saturating_add)
 }
 
-fn count<'a>(texts: impl Iterator<Item = &'a str>) -> u64 {
+/// Tokens of these texts by o200k: exact for OpenAI's newer models, near for others.
+#[must_use]
+pub fn tokens<'a>(texts: impl Iterator<Item = &'a str>) -> u64 {
     let tokenizer: &Tokenizer = bpe_openai::o200k_base();
     texts.map(|text| tokenizer.count(text) as u64).sum()
 }

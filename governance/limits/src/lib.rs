@@ -18,7 +18,7 @@ mod ledger;
 mod window;
 
 pub use budget::{Budget, Mode, Scope, ScopeKind};
-pub use estimate::{Family, PromptSize, input_bound};
+pub use estimate::{Family, PromptSize, input_bound, tokens};
 pub use lease::Hold;
 pub use ledger::{BudgetState, Exhausted, Ledger, Opening};
 pub use window::Window;

@@ -9,8 +9,13 @@ use std::convert::Infallible;
 
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_LENGTH, EXPECT};
+use lattice_dialects::anthropic::messages::MessagesRequest;
+use lattice_dialects::count::CountRequest;
+use lattice_dialects::embed::{EmbedRequest, GeminiRequest, OpenAiRequest};
+use lattice_dialects::gemini::generate::{self, GenerateRequest};
 use lattice_dialects::json::Malformed;
 use lattice_dialects::openai::chat::ChatRequest;
+use lattice_dialects::openai::responses::ResponsesRequest;
 use lattice_dialects::{Api, Inbound};
 use lattice_kernel::Draft;
 use lattice_kernel::call::Arrival;
@@ -20,7 +25,7 @@ use pingora::protocols::http::ServerSession;
 use tokio::sync::oneshot;
 
 use crate::catalog::Catalog;
-use crate::data::routes::What;
+use crate::data::routes::{Embed, What};
 
 /// Bodies above this are parsed on a thread that may block, bytes.
 const PARSED_INLINE: usize = 256 * 1024;
@@ -185,17 +190,33 @@ async fn parse(
     Ok(asked)
 }
 
-fn read(
-    what: What,
-    _model: Option<String>,
-    _stream: bool,
-    body: Bytes,
-) -> Result<Asked, Malformed> {
-    match what {
-        What::Generate(Api::Chat) => ChatRequest::parse(body).map(Inbound::Chat),
-        What::Generate(_) => ChatRequest::parse(body).map(Inbound::Chat),
-    }
-    .map(Asked::Generation)
+fn read(what: What, model: Option<String>, stream: bool, body: Bytes) -> Result<Asked, Malformed> {
+    let model = model.unwrap_or_default();
+    let generation = match what {
+        What::Generate(Api::Chat) => Inbound::Chat(ChatRequest::parse(body)?),
+        What::Generate(Api::Responses) => Inbound::Responses(ResponsesRequest::parse(body)?),
+        What::Generate(Api::Messages) => Inbound::Messages(MessagesRequest::parse(body)?),
+        What::Generate(Api::Generate) => {
+            Inbound::Generate(GenerateRequest::parse(body, &model, stream)?)
+        }
+        What::Count(Api::Generate) => {
+            let request = generate::CountRequest::parse(body, &model)?;
+            return Ok(Asked::Count(CountRequest::Generate(request)));
+        }
+        What::Count(_) => {
+            let request = MessagesRequest::parse_count(body)?;
+            return Ok(Asked::Count(CountRequest::Messages(request)));
+        }
+        What::Embed(Embed::OpenAi) => {
+            let request = OpenAiRequest::parse(body)?;
+            return Ok(Asked::Embedding(EmbedRequest::OpenAi(request)));
+        }
+        What::Embed(Embed::Gemini(verb)) => {
+            let request = GeminiRequest::parse(body, verb, &model)?;
+            return Ok(Asked::Embedding(EmbedRequest::Gemini(request)));
+        }
+    };
+    Ok(Asked::Generation(generation))
 }
 
 async fn read_body(session: &mut ServerSession, max_body: usize) -> Result<Bytes, Refusal> {

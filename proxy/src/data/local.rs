@@ -13,7 +13,9 @@ use lattice_dialects::canonical::{Event, Unsupported};
 use lattice_dialects::reply::{Asked, Labels, WriteReply, WriteStream};
 use lattice_inference::{Generation, LocalError, LocalModels, Rejected, Scope};
 use lattice_kernel::{Clock as _, Code, Dispatch, Gate, Refusal, SystemClock};
-use lattice_providers::{Exchange, Payload, Provider, Transport, TransportError, UpstreamRequest};
+use lattice_providers::{
+    Asked as Wanted, Exchange, Payload, Provider, Transport, TransportError, UpstreamRequest,
+};
 
 use crate::command::CommandError;
 use crate::config::providers::Local;
@@ -100,7 +102,11 @@ async fn begin(
     } = request;
     let refused = |error| TransportError::Refused(refusal(&target.provider, &target.model, error));
     let unsupported = |error| refused(LocalError::Unsupported(error));
-    let mut canonical = body.inbound().canonical().map_err(unsupported)?;
+    let Wanted::Generation(inbound) = &body.asked else {
+        let why = "an engine in this process generates, and nothing else".to_owned();
+        return Err(TransportError::Unreached(why));
+    };
+    let mut canonical = inbound.canonical().map_err(unsupported)?;
     if body.cap_output {
         canonical
             .max_output_tokens
@@ -115,7 +121,7 @@ async fn begin(
         model: target.model.to_string(),
     };
     // Usage is always told; whoever passes it on knows whether it was asked.
-    let writers = body.inbound().writers(labels, Asked::Yes);
+    let writers = inbound.writers(labels, Asked::Yes);
     let dropped = canonical.dropped.iter().map(|field| &**field);
     let noted = dropped.chain(generation.noted().iter().copied());
     Ok(LocalExchange {

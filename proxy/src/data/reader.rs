@@ -7,39 +7,60 @@ use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue};
 use lattice_dialects::canonical::{Garbled, Kept, Usage};
+use lattice_dialects::count;
 use lattice_dialects::error::ErrorBody;
+use lattice_dialects::gemini::generate::ArrayFraming;
 use lattice_dialects::reply::{Labels, Price, Relay, Translator, Verdict};
 use lattice_kernel::{Code, Draft, Gate, Refusal};
-use lattice_providers::{Answer, Exchange, Outbound};
+use lattice_providers::{Answer, Asked, Exchange, Outbound, Reads};
 
 /// Reads one reply.
-pub enum Reader {
-    /// Of the caller's own dialect.
+pub struct Reader {
+    way: Way,
+    /// A stream goes out as one JSON array.
+    array: Option<ArrayFraming>,
+}
+
+enum Way {
+    /// A generation of the caller's own dialect.
     Same(Relay, Arc<Outbound>),
-    /// Of another.
+    /// One of another.
     Translated(Box<Translator>),
+    /// Something that always comes in one piece.
+    Whole(Arc<Outbound>, Reads),
 }
 
 impl Reader {
     /// For the reply that is `answer`'s.
     pub fn of<E: Exchange>(draft: &Draft, answer: &Answer<E>) -> Self {
-        let inbound = answer.body.inbound();
-        let choices = inbound.facts().n;
-        match answer.reads.decoder(draft.request_id, choices) {
-            None => Self::Same(Relay::new(inbound.watch()), answer.body.clone()),
-            Some(decoder) => {
-                let labels = labels(draft, &answer.target.model);
-                let writers = inbound.writers(labels, inbound.asked());
-                Self::Translated(Box::new(Translator::new(decoder, writers)))
+        let body = answer.body.clone();
+        let way = match &body.asked {
+            Asked::Generation(inbound) => {
+                let choices = inbound.facts().n;
+                match answer.reads.decoder(draft.request_id, choices) {
+                    None => Way::Same(Relay::new(inbound.watch()), body),
+                    Some(decoder) => {
+                        let labels = labels(draft, &answer.target.model);
+                        let writers = inbound.writers(labels, inbound.asked());
+                        Way::Translated(Box::new(Translator::new(decoder, writers)))
+                    }
+                }
             }
-        }
+            Asked::Count(_) | Asked::Embedding(_) => Way::Whole(body, answer.reads),
+        };
+        Self { way, array: None }
+    }
+
+    /// What comes of a stream goes out as the elements of one JSON array.
+    pub fn as_array(&mut self) {
+        self.array = Some(ArrayFraming::default());
     }
 
     /// Of a reply in one piece.
     pub fn content_type(&self, headers: &HeaderMap) -> Option<HeaderValue> {
-        match self {
-            Self::Same(..) => headers.get(CONTENT_TYPE).cloned(),
-            Self::Translated(_) => Some(HeaderValue::from_static("application/json")),
+        match &self.way {
+            Way::Same(..) => headers.get(CONTENT_TYPE).cloned(),
+            _ => Some(HeaderValue::from_static("application/json")),
         }
     }
 
@@ -49,60 +70,88 @@ impl Reader {
         body: Bytes,
         price: Price<'_>,
     ) -> Result<(Bytes, Option<Usage>), Garbled> {
-        match self {
-            Self::Same(_, asked) => {
-                let usage = asked.inbound().usage_of(&body);
+        match &mut self.way {
+            Way::Same(_, asked) => {
+                let Asked::Generation(inbound) = &asked.asked else {
+                    return Ok((body, None));
+                };
+                let usage = inbound.usage_of(&body);
                 Ok((body, usage))
             }
-            Self::Translated(translator) => translator.whole(&body, price),
+            Way::Translated(translator) => translator.whole(&body, price),
+            Way::Whole(asked, reads) => aside(&asked.asked, *reads, body),
         }
     }
 
     /// One read of a stream; what the caller gets for it goes to `out`.
     pub fn push(&mut self, chunk: Bytes, price: Price<'_>, out: &mut Vec<Bytes>) {
-        match self {
-            Self::Same(relay, _) => relay.push(chunk, price, out),
-            Self::Translated(translator) => translator.push(chunk, price, out),
-        }
+        self.framed(out, |way, out| match way {
+            Way::Same(relay, _) => relay.push(chunk, price, out),
+            Way::Translated(translator) => translator.push(chunk, price, out),
+            Way::Whole(..) => {}
+        });
     }
 
     /// The upstream has ended.
     pub fn finish(&mut self, price: Price<'_>, out: &mut Vec<Bytes>) {
-        match self {
-            Self::Same(relay, _) => relay.finish(price, out),
-            Self::Translated(translator) => translator.finish(price, out),
+        self.framed(out, |way, out| match way {
+            Way::Same(relay, _) => relay.finish(price, out),
+            Way::Translated(translator) => translator.finish(price, out),
+            Way::Whole(..) => {}
+        });
+    }
+
+    /// Puts what `write` writes into the caller's framing.
+    fn framed(&mut self, out: &mut Vec<Bytes>, write: impl FnOnce(&mut Way, &mut Vec<Bytes>)) {
+        let Self { way, array } = self;
+        let Some(array) = array else {
+            return write(way, out);
+        };
+        let mut events = Vec::new();
+        write(way, &mut events);
+        for event in events {
+            array.push(event, out);
+        }
+    }
+
+    /// What stands behind the last event, of whatever kind that is.
+    pub fn close(&mut self, out: &mut Vec<Bytes>) {
+        if let Some(array) = &mut self.array {
+            array.finish(out);
         }
     }
 
     /// How the stream ended, if this is its end.
     pub fn ended(&self) -> Verdict {
-        match self {
-            Self::Same(relay, _) => relay.ended(),
-            Self::Translated(translator) => translator.ended(),
+        match &self.way {
+            Way::Same(relay, _) => relay.ended(),
+            Way::Translated(translator) => translator.ended(),
+            // Nothing of the kind is ever streamed.
+            Way::Whole(..) => Verdict::Cut,
         }
     }
 
     /// Why nothing more can be read.
     pub fn fault(&self) -> Option<String> {
-        match self {
-            Self::Same(..) => None,
-            Self::Translated(translator) => translator.garbled().map(ToString::to_string),
+        match &self.way {
+            Way::Translated(translator) => translator.garbled().map(ToString::to_string),
+            Way::Same(..) | Way::Whole(..) => None,
         }
     }
 
     /// What a stream that was whole has used; a count that a broken one carried
     /// along falls short.
     pub fn usage(&self) -> Option<Usage> {
-        match self {
-            Self::Same(relay, _) if relay.ended() == Verdict::Finished => relay.progress().usage,
-            Self::Same(..) => None,
-            Self::Translated(translator) => translator.usage(),
+        match &self.way {
+            Way::Same(relay, _) if relay.ended() == Verdict::Finished => relay.progress().usage,
+            Way::Translated(translator) => translator.usage(),
+            Way::Same(..) | Way::Whole(..) => None,
         }
     }
 
     /// The provider's error, where the caller has not had the provider's own event.
     pub fn untold_error(&self, provider: &str) -> Option<Refusal> {
-        let Self::Translated(translator) = self else {
+        let Way::Translated(translator) = &self.way else {
             return None;
         };
         let error = translator.provider_error()?;
@@ -114,20 +163,47 @@ impl Reader {
         ))
     }
 
-    /// The last event of a stream that failed.
-    pub fn error_event(&self, error: &ErrorBody<'_>) -> Bytes {
-        match self {
-            Self::Same(relay, _) => relay.error_event(error),
-            Self::Translated(translator) => translator.error_event(error),
-        }
+    /// Appends the last event of a stream that failed.
+    pub fn fail(&mut self, error: &ErrorBody<'_>, out: &mut Vec<Bytes>) {
+        self.framed(out, |way, out| match way {
+            Way::Same(relay, _) => out.push(relay.error_event(error)),
+            Way::Translated(translator) => out.push(translator.error_event(error)),
+            Way::Whole(..) => {}
+        });
     }
 
     /// What the caller may lose of the reply.
     pub fn keepsakes(&mut self) -> Vec<Kept> {
-        match self {
-            Self::Same(..) => Vec::new(),
-            Self::Translated(translator) => translator.keepsakes(),
+        match &mut self.way {
+            Way::Translated(translator) => translator.keepsakes(),
+            Way::Same(..) | Way::Whole(..) => Vec::new(),
         }
+    }
+}
+
+/// The reply to something that is no generation.
+fn aside(asked: &Asked, reads: Reads, body: Bytes) -> Result<(Bytes, Option<Usage>), Garbled> {
+    match (asked, reads) {
+        (Asked::Embedding(request), Reads::Embeddings(api)) => {
+            let counted = lattice_limits::tokens(request.facts().prompt.texts());
+            request.answer(api, &body, counted)
+        }
+        (Asked::Count(request), reads) => {
+            let (own, theirs) = match reads {
+                Reads::Of(api) => (false, api),
+                _ => (true, request.api()),
+            };
+            let tokens = count::read(theirs, &body)
+                .ok_or_else(|| Garbled("it holds no count of tokens".into()))?;
+            let reply = if own {
+                body
+            } else {
+                count::write(request.api(), tokens).into()
+            };
+            // Providers count for nothing.
+            Ok((reply, Some(Usage::default())))
+        }
+        _ => Ok((body, None)),
     }
 }
 

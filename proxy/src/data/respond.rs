@@ -87,6 +87,7 @@ pub fn error_body<'a>(refusal: &'a Refusal, status: u16, request_id: &'a str) ->
         message: &refusal.message,
         param: refusal.param.as_deref(),
         code: None,
+        retry_after: refusal.retry_after,
         mark: Mark {
             gate: refusal.gate.as_str(),
             code: refusal.code.as_str(),

@@ -1,7 +1,8 @@
 //! The routes of the client listener: method, path, what is asked.
 
-use http::Method;
+use http::{Method, Uri};
 use lattice_dialects::Api;
+use lattice_dialects::embed::Verb;
 use lattice_kernel::{Action, Dialect};
 
 /// What a request asks for.
@@ -31,6 +32,19 @@ pub struct Wanted<'a> {
 pub enum What {
     /// To generate.
     Generate(Api),
+    /// To count tokens.
+    Count(Api),
+    /// To embed texts.
+    Embed(Embed),
+}
+
+/// How embeddings are asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Embed {
+    /// OpenAI's way.
+    OpenAi,
+    /// Gemini's.
+    Gemini(Verb),
 }
 
 impl What {
@@ -38,13 +52,17 @@ impl What {
     pub fn action(self) -> Action {
         match self {
             Self::Generate(_) => Action::Infer,
+            Self::Count(_) => Action::CountTokens,
+            Self::Embed(_) => Action::Embed,
         }
     }
 
     /// The dialect that it is asked in.
     pub fn dialect(self) -> Dialect {
         match self {
-            Self::Generate(api) => dialect_of(api),
+            Self::Generate(api) | Self::Count(api) => dialect_of(api),
+            Self::Embed(Embed::OpenAi) => Dialect::OpenAi,
+            Self::Embed(Embed::Gemini(_)) => Dialect::Gemini,
         }
     }
 }
@@ -65,7 +83,21 @@ pub enum NoRoute {
     Path,
     /// The path wants another method.
     Method(&'static str),
+    /// It is offered over HTTP alone, and a WebSocket was asked for.
+    WebSocket,
 }
+
+/// Whether a stream is wanted as one JSON array: Gemini's, where nobody asks for
+/// events.
+pub fn wants_array(uri: &Uri) -> bool {
+    let sse = |query: &str| query.split('&').any(|pair| pair == "alt=sse");
+    uri.path().ends_with(":streamGenerateContent") && !uri.query().is_some_and(sse)
+}
+
+/// What a caller is told who asks for anything else.
+pub const SERVED: &str = "No such route; this gateway serves POST /v1/chat/completions, \
+    /v1/responses, /v1/embeddings, /v1/messages, /v1/messages/count_tokens, \
+    /v1beta/models/{model}:generateContent and its kin, and GET /v1/models.";
 
 /// The route of a request.
 ///
@@ -82,7 +114,9 @@ pub fn find<'a>(method: &Method, path: &'a str) -> Result<Route<'a>, NoRoute> {
     let route = match path {
         "/v1/chat/completions" => body(What::Generate(Api::Chat)),
         "/v1/responses" => body(What::Generate(Api::Responses)),
+        "/v1/embeddings" => body(What::Embed(Embed::OpenAi)),
         "/v1/messages" => body(What::Generate(Api::Messages)),
+        "/v1/messages/count_tokens" => body(What::Count(Api::Messages)),
         "/v1/models" | "/v1beta/models" => Route::Models,
         _ => {
             let id = ["/v1/models/", "/v1beta/models/"]
@@ -111,6 +145,9 @@ fn verb(id: &str) -> Option<Wanted<'_>> {
     let (what, stream) = match verb {
         "generateContent" => (What::Generate(Api::Generate), false),
         "streamGenerateContent" => (What::Generate(Api::Generate), true),
+        "countTokens" => (What::Count(Api::Generate), false),
+        "batchEmbedContents" => (What::Embed(Embed::Gemini(Verb::Batch)), false),
+        "embedContent" => (What::Embed(Embed::Gemini(Verb::One)), false),
         _ => return None,
     };
     let model = Some(model).filter(|model| !model.is_empty());

@@ -3,8 +3,7 @@
 use std::time::Instant;
 
 use http::StatusCode;
-use http::header::{ALLOW, AUTHORIZATION};
-use lattice_dialects::openai::{Model, list_models};
+use http::header::{ALLOW, AUTHORIZATION, UPGRADE};
 use lattice_kernel::pipeline;
 use lattice_kernel::{Clock, Code, Dialect, Draft, Gate, Head, Refusal, Secret};
 use percent_encoding::percent_decode_str;
@@ -12,6 +11,7 @@ use pingora::protocols::http::ServerSession;
 
 use crate::data::arrival::{self, Gone, Opening};
 use crate::data::forward;
+use crate::data::listing::Listing;
 use crate::data::respond;
 use crate::data::routes::{self, NoRoute, Route, Wanted};
 use crate::data::stream;
@@ -32,7 +32,13 @@ pub enum After {
 /// Serves the request whose head `session` has read.
 pub async fn serve(gateway: &Gateway, session: &mut ServerSession) -> After {
     let request = session.req_header();
-    let route = routes::find(&request.method, request.uri.path());
+    let route = match routes::find(&request.method, request.uri.path()) {
+        // There are clients that try this first and, told so, go on over HTTP at once.
+        Err(NoRoute::Method("POST")) if request.headers.contains_key(UPGRADE) => {
+            Err(NoRoute::WebSocket)
+        }
+        route => route,
+    };
     let dialect = match &route {
         Ok(Route::Ask(wanted)) => wanted.what.dialect(),
         _ => dialect_of(session),
@@ -40,6 +46,7 @@ pub async fn serve(gateway: &Gateway, session: &mut ServerSession) -> After {
     let mut draft = Draft::new(dialect, gateway.clock.now(), Instant::now());
     let served = match route {
         Ok(Route::Ask(wanted)) => {
+            draft.action = wanted.what.action();
             let opening = opening_of(session, wanted);
             ask(gateway, session, &mut draft, opening).await
         }
@@ -164,15 +171,14 @@ async fn models(
             return refuse(session, draft, &refusal).await;
         }
     };
-    let model = |id| Model {
-        id,
-        created: gateway.started_at.unix_timestamp(),
-        owned_by: "lattice",
-    };
+    let listing = Listing::new(draft.dialect, gateway.started_at);
     let body = match id {
-        None => list_models(listed.into_iter().map(model)),
+        None => {
+            let query = session.req_header().uri.query().unwrap_or_default();
+            listing.page(&listed, query)
+        }
         Some(id) => match listed.into_iter().find(|name| *name == id) {
-            Some(id) => model(id).render(),
+            Some(id) => listing.one(id),
             None => {
                 draft.asks_for(id);
                 let refusal = pipeline::refused(&gateway.gates, draft, Refusal::unknown_model(id));
@@ -194,9 +200,10 @@ async fn lost(
     no_route: &NoRoute,
 ) -> pingora::Result<After> {
     let (status, message) = match no_route {
-        NoRoute::Path => (
-            StatusCode::NOT_FOUND,
-            "No such route; this gateway serves POST /v1/chat/completions and GET /v1/models."
+        NoRoute::Path => (StatusCode::NOT_FOUND, routes::SERVED.to_owned()),
+        NoRoute::WebSocket => (
+            StatusCode::UPGRADE_REQUIRED,
+            "This route is not offered over a WebSocket; send a POST, streamed if you like."
                 .to_owned(),
         ),
         NoRoute::Method(wanted) => (
@@ -207,8 +214,11 @@ async fn lost(
     let refusal = Refusal::new(Gate::Intake, Code::CallerUnsupported, message);
     session.set_keepalive(None);
     let mut head = respond::head(status.as_u16(), draft.request_id)?;
-    if let NoRoute::Method(wanted) = no_route {
-        head.insert_header(ALLOW, *wanted)?;
+    match no_route {
+        NoRoute::Path => {}
+        NoRoute::Method(wanted) => head.insert_header(ALLOW, *wanted)?,
+        // The status asks for the name of what is spoken instead.
+        NoRoute::WebSocket => head.insert_header(UPGRADE, "HTTP/1.1")?,
     }
     let id = draft.request_id.to_string();
     let error = respond::error_body(&refusal, status.as_u16(), &id);

@@ -8,13 +8,15 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use lattice_dialects::canonical;
 use lattice_dialects::error::{Mark, annotate, translate};
 use lattice_dialects::reply::Verdict;
-use lattice_kernel::{Code, Draft, Ending, Gate, NanoUsd, Record, Refusal, Target, Usage};
+use lattice_kernel::{Code, Dialect, Draft, Ending, Gate, NanoUsd, Record, Refusal, Target, Usage};
 use lattice_providers::{Answer, Exchange, Rejected};
 use pingora::http::ResponseHeader;
 use pingora::protocols::http::ServerSession;
 
+use crate::data::ratelimits;
 use crate::data::reader::Reader;
 use crate::data::respond;
+use crate::data::routes;
 use crate::data::serve::{After, end_of};
 use crate::gateway::{Gateway, Patience};
 use crate::metrics::RequestEnded;
@@ -203,14 +205,19 @@ async fn event_stream<E: Exchange>(
     mut head: ResponseHeader,
     answer: Answer<E>,
 ) -> pingora::Result<After> {
-    let reader = Reader::of(draft, &answer);
+    let mut reader = Reader::of(draft, &answer);
+    let mut content_type = "text/event-stream; charset=utf-8";
+    if routes::wants_array(&session.req_header().uri) {
+        reader.as_array();
+        content_type = "application/json; charset=utf-8";
+    }
     let Answer {
         mut exchange,
         record,
         target,
         ..
     } = answer;
-    head.insert_header(CONTENT_TYPE, "text/event-stream; charset=utf-8")?;
+    head.insert_header(CONTENT_TYPE, content_type)?;
     head.insert_header(CACHE_CONTROL, "no-cache")?;
     head.insert_header(ACCEL_BUFFERING, "no")?;
     if session.req_header().version == http::Version::HTTP_11 {
@@ -232,15 +239,16 @@ async fn event_stream<E: Exchange>(
     if matches!(ended, Ended::Upstream(None)) {
         exchange.finish().await;
     }
-    let (ending, last) = match ended {
-        Ended::Client => (Ending::ClientGone, None),
+    let ending = match ended {
+        Ended::Client => Ending::ClientGone,
         Ended::Upstream(fault) => pump.verdict(draft, &target.provider, fault),
         Ended::Stopping => {
-            let event = pump.last_words(draft, &respond::stopping());
-            pump.out.push(event);
-            (Ending::Failed(Code::LatticeStopping), join(&mut pump.out))
+            pump.last_words(draft, &respond::stopping());
+            Ending::Failed(Code::LatticeStopping)
         }
     };
+    pump.reader.close(&mut pump.out);
+    let last = join(&mut pump.out);
     let written = match (ending, last) {
         (Ending::ClientGone, _) => {
             pump.end(gateway, draft, ending);
@@ -346,19 +354,15 @@ impl Pump {
 
     /// How a stream whose upstream is through has ended, and what the client is
     /// told if that was not its proper end.
-    fn verdict(
-        &self,
-        draft: &Draft,
-        provider: &str,
-        fault: Option<String>,
-    ) -> (Ending, Option<Bytes>) {
+    fn verdict(&mut self, draft: &Draft, provider: &str, fault: Option<String>) -> Ending {
         match self.reader.ended() {
-            Verdict::Finished => (Ending::Finished, None),
+            Verdict::Finished => Ending::Finished,
             // The provider's own error event has been passed on, or is said anew.
             Verdict::Errored => {
-                let said = self.reader.untold_error(provider);
-                let event = said.map(|refusal| self.last_words(draft, &refusal));
-                (Ending::Failed(Code::ProviderError), event)
+                if let Some(refusal) = self.reader.untold_error(provider) {
+                    self.last_words(draft, &refusal);
+                }
+                Ending::Failed(Code::ProviderError)
             }
             Verdict::Cut => {
                 let why = fault.unwrap_or_else(|| "the stream ended without its end mark".into());
@@ -370,16 +374,17 @@ impl Pump {
                         "Provider {provider:?} broke the stream off; what has come so far is incomplete. Try again."
                     ),
                 );
-                (Ending::Cut, Some(self.last_words(draft, &refusal)))
+                self.last_words(draft, &refusal);
+                Ending::Cut
             }
         }
     }
 
-    /// The error event that a stream ends with.
-    fn last_words(&self, draft: &Draft, refusal: &Refusal) -> Bytes {
+    /// Appends the error event that a stream ends with.
+    fn last_words(&mut self, draft: &Draft, refusal: &Refusal) {
         let id = draft.request_id.to_string();
-        self.reader
-            .error_event(&respond::error_body(refusal, refusal.code.status(), &id))
+        let error = respond::error_body(refusal, refusal.code.status(), &id);
+        self.reader.fail(&error, &mut self.out);
     }
 
     /// Usage counts if the stream was whole; a count that a broken stream
@@ -490,10 +495,16 @@ impl Passed<'_> {
     /// The provider's own limits and names, then ours.
     fn head(&self, draft: &Draft) -> pingora::Result<ResponseHeader> {
         let mut head = respond::head(self.status, draft.request_id)?;
+        for (name, value) in ratelimits::told(self.headers, draft.dialect, draft.at) {
+            head.append_header(name, value)?;
+        }
+        let own: &[&str] = match draft.dialect {
+            Dialect::OpenAi => &["openai-"],
+            Dialect::Anthropic => &["anthropic-organization-id"],
+            Dialect::Gemini => &[],
+        };
         for (name, value) in self.headers {
-            let passes =
-                name.as_str().starts_with("x-ratelimit-") || name.as_str().starts_with("openai-");
-            if passes {
+            if own.iter().any(|own| name.as_str().starts_with(own)) {
                 head.append_header(name.clone(), value.clone())?;
             }
         }

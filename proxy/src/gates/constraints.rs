@@ -1,4 +1,4 @@
-//! Gate 3: what a chat request can cost at the most, and whether there is room
+//! Gate 3: what a request can cost at the most, and whether there is room
 //! for that.
 
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use lattice_kernel::gates::{Constraints, Granted, Terms};
 use lattice_kernel::{Ask, Code, Gate, NanoUsd, Plan, Price, Principal, Refusal, Usage};
 use lattice_limits::{Exhausted, Family, Hold, Mode, PromptSize, Scope, ScopeKind, input_bound};
-use lattice_providers::{Memory, Outbound};
+use lattice_providers::{Asked, Memory, Outbound};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -17,7 +17,7 @@ use crate::books::Books;
 /// Prompts above this are counted on a thread that may block, bytes.
 const COUNTED_INLINE: usize = 64 * 1024;
 
-/// Budgets over chat requests.
+/// Budgets over requests.
 pub struct Budgets {
     books: Arc<Books>,
     memory: Arc<Memory>,
@@ -47,6 +47,15 @@ impl Constraints for Budgets {
             .await
             .map_err(unknown_budgets)?;
         let scopes = scopes_of(who);
+        if matches!(body.asked, Asked::Count(_)) {
+            // Providers count for nothing.
+            let (lease, _) = self.reserve(at, &scopes, NanoUsd::ZERO)?;
+            return Ok(Granted {
+                body,
+                lease,
+                terms: Terms::default(),
+            });
+        }
         let Some(mode) = self.books.ledger.applies(&scopes) else {
             let (hold, _) = self.reserve(at, &scopes, NanoUsd::ZERO)?;
             return Ok(Granted {
@@ -63,9 +72,10 @@ impl Constraints for Budgets {
             ..Terms::default()
         };
         terms.output_cap = body.facts().output_cap;
+        let generates = matches!(body.asked, Asked::Generation(_));
         // Also where the caller names a cap: a target may know it by another name.
-        body.cap_output = mode == Mode::Hard;
-        if mode == Mode::Hard && terms.output_cap.is_none() {
+        body.cap_output = mode == Mode::Hard && generates;
+        if body.cap_output && terms.output_cap.is_none() {
             terms.output_cap = plan
                 .targets()
                 .iter()
@@ -174,7 +184,11 @@ fn reckon(plan: &Plan, body: &Outbound, input: u64) -> Result<Option<NanoUsd>, R
         let Some(price) = &target.price else {
             return Ok(None);
         };
-        let cap = body.facts().output_cap.unwrap_or(target.max_output_tokens);
+        let cap = match body.asked {
+            Asked::Generation(_) => body.facts().output_cap,
+            Asked::Count(_) | Asked::Embedding(_) => Some(0),
+        };
+        let cap = cap.unwrap_or(target.max_output_tokens);
         let most = cap
             .checked_mul(u64::from(body.facts().n))
             .and_then(|output| most(price.as_ref(), input, output))

@@ -1,3 +1,7 @@
-//! Anthropic.
+//! What Anthropic's clients and servers say.
 
 pub mod messages;
+mod models;
+
+pub use messages::render_error;
+pub use models::{Model, list_models};

@@ -4,10 +4,17 @@ use super::Text;
 
 /// Where a decoded string can be read again: in the body itself when it was
 /// spelled without escapes, else in [`Unescaped`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Place {
     start: u32,
     len: u32,
+}
+
+impl Place {
+    /// How many bytes the string has, decoded.
+    pub(crate) fn len(self) -> u64 {
+        self.len.into()
+    }
 }
 
 /// The top bit of `start`; bodies are shorter than 2 GiB.

@@ -1,5 +1,6 @@
 //! The pass, value by value: what serde_json calls.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::Deserialize;
@@ -152,8 +153,16 @@ struct Key<'p, 'de, 'r, R: Reader> {
 
 impl<R: Reader> Key<'_, '_, '_, R> {
     fn read<E: serde::de::Error>(self, key: Text<'_>) -> Result<R::At, E> {
-        if self.pass.keys.insert(self.scope, key) {
-            return Ok(self.pass.reader.member(self.object, key.decoded));
+        let name = self.pass.reader.name(self.object, key.decoded);
+        let named = match &name {
+            Cow::Borrowed(_) => key,
+            Cow::Owned(name) => Text {
+                decoded: name,
+                offset: None,
+            },
+        };
+        if self.pass.keys.insert(self.scope, named) {
+            return Ok(self.pass.reader.member(self.object, &name));
         }
         let shown: String = key.decoded.chars().take(64).collect();
         let what = format!("duplicate key {}", super::quote(&shown));

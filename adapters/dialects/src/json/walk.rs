@@ -1,6 +1,7 @@
 //! The pass itself: serde_json reads, this counts levels, compares keys and
 //! tells a [`Reader`] what it asked for.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use serde::de::DeserializeSeed;
@@ -20,8 +21,15 @@ pub trait Reader {
     /// Where a value is.
     type At: Copy;
 
-    /// Where the value of `key` (decoded) is, in the object at `at`.
-    fn member(&mut self, at: Self::At, key: &str) -> Self::At;
+    /// What `key` (decoded) means in the object at `at`, where a dialect has more
+    /// than one spelling: two spellings of one name are a duplicate key.
+    fn name<'k>(&self, _at: Self::At, key: &'k str) -> Cow<'k, str> {
+        Cow::Borrowed(key)
+    }
+
+    /// Where the value of the key with this [name](Self::name) is, in the object at
+    /// `at`.
+    fn member(&mut self, at: Self::At, name: &str) -> Self::At;
 
     /// Where the next element is, in the array at `at`.
     fn element(&mut self, at: Self::At) -> Self::At;

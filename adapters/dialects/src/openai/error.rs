@@ -11,6 +11,7 @@ pub fn render_error(error: &ErrorBody<'_>) -> String {
         message,
         param,
         code,
+        retry_after: _,
         mark,
     } = error;
     format!(

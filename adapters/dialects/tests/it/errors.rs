@@ -36,6 +36,7 @@ fn an_error_of_ours_has_openais_shape_and_our_mark() {
         message: "max_tokens \"x\"",
         param: Some("max_tokens"),
         code: None,
+        retry_after: None,
         mark: MARK,
     };
     assert_eq!(
@@ -65,6 +66,7 @@ fn the_type_of_an_error_follows_its_status() {
             message: "",
             param: None,
             code: None,
+            retry_after: None,
             mark: MARK,
         };
         let json: Value = serde_json::from_str(&Api::Chat.render_error(&error)).unwrap();

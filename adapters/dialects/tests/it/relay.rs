@@ -220,6 +220,7 @@ const ERROR: ErrorBody<'_> = ErrorBody {
     message: "The provider broke off. Try again.",
     param: None,
     code: None,
+    retry_after: None,
     mark: Mark {
         gate: "execution",
         code: "provider_error",

@@ -161,6 +161,7 @@ fn handwritten_an_error_event_of_claudes_ends_the_stream_and_is_handed_back() {
         message: "Overloaded",
         param: None,
         code: None,
+        retry_after: None,
         mark: Mark {
             gate: "execution",
             code: "provider_error",

@@ -17,7 +17,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use lattice_dialects::Api;
-use lattice_dialects::canonical::{self, Kept, Request, Unsupported};
+use lattice_dialects::canonical::{self, Kept, Request};
+use lattice_dialects::embed::EmbedApi;
+use lattice_dialects::openai::chat::Server;
 use lattice_kernel::call::Target;
 
 use crate::execute::Outbound;
@@ -68,6 +70,21 @@ pub trait Adapter: Sync {
     fn caps(&self) -> Caps {
         Caps::MaxTokens
     }
+
+    /// What answers its chat completions.
+    fn server(&self, host: &str) -> Server {
+        Server::of_host(host)
+    }
+
+    /// Which of its APIs counts tokens; `None` where none does.
+    fn counter(&self) -> Option<Api> {
+        None
+    }
+
+    /// How it is asked for embeddings; `None` where it has none.
+    fn embeds(&self) -> Option<EmbedApi> {
+        None
+    }
 }
 
 /// Where a kind of provider is.
@@ -113,10 +130,9 @@ pub struct Asking<'a> {
 
 impl<'a> Asking<'a> {
     /// The request in the form between dialects, with what the caller has lost.
-    fn canonical(&self) -> Result<Request<'a>, Unsupported> {
-        let mut request = self.body.inbound().canonical()?;
+    fn canonical(&self, mut request: Request<'a>) -> Request<'a> {
         request.recall(self.recall);
-        Ok(request)
+        request
     }
 
     /// What it is encoded for. A cap that the caller names stays as it is.

@@ -2,8 +2,10 @@
 //! spliced, the rest of the bytes as they came.
 
 use lattice_dialects::Inbound;
+use lattice_dialects::anthropic::messages;
 use lattice_dialects::canonical::Encoded;
 use lattice_dialects::openai::chat::{CapField, ChatRequest, OutputCap, Rewrite};
+use lattice_dialects::openai::responses;
 
 use super::Asking;
 
@@ -17,8 +19,18 @@ pub enum Caps {
 }
 
 pub(super) fn respell(asking: &Asking<'_>, inbound: &Inbound) -> Encoded {
+    let to = asking.encode_for();
     match inbound {
         Inbound::Chat(request) => chat(asking, request),
+        Inbound::Responses(request) => request.rewrite(&responses::Rewrite {
+            model: Some(to.model),
+            output_cap: to.output_cap,
+        }),
+        Inbound::Messages(request) => request.rewrite(&messages::Rewrite {
+            model: Some(to.model),
+            output_cap: to.output_cap,
+        }),
+        Inbound::Generate(request) => request.rewrite(&to),
     }
 }
 

@@ -1,9 +1,13 @@
 //! A caller's request as a provider's API wants it, and how what comes back is read.
 
 use http::HeaderMap;
+use lattice_dialects::anthropic::messages;
 use lattice_dialects::canonical::{Decode, Encoded, ErrorFacts, Unsupported};
-use lattice_dialects::openai::chat;
-use lattice_dialects::{Api, Inbound, anthropic, gemini};
+use lattice_dialects::count::{self, CountRequest};
+use lattice_dialects::embed::{EmbedApi, EmbedRequest};
+use lattice_dialects::gemini::generate;
+use lattice_dialects::openai::{self, chat, responses};
+use lattice_dialects::{Api, Inbound};
 use uuid::Uuid;
 
 use super::{Asking, Payload, Place, Prepared, boxed, respell};
@@ -14,59 +18,101 @@ use crate::execute::Asked;
 /// # Errors
 /// A field of the caller's that it cannot be given.
 pub(crate) fn prepare(asking: &Asking<'_>) -> Result<Prepared, Unsupported> {
-    if asking.provider.kind.place() == Place::InProcess {
-        return in_process(asking);
-    }
-    match &asking.body.asked {
-        Asked::Generation(inbound) => generation(asking, inbound),
-    }
-}
-
-/// An engine takes the request as it is and answers in the caller's dialect.
-fn in_process(asking: &Asking<'_>) -> Result<Prepared, Unsupported> {
-    match &asking.body.asked {
-        Asked::Generation(_) => Ok(Prepared {
+    let Asking { provider, body, .. } = asking;
+    match (&body.asked, provider.kind.place()) {
+        // An engine takes the request as it is and answers in the caller's dialect.
+        (Asked::Generation(_), Place::InProcess) => Ok(Prepared {
             payload: Payload::InProcess,
             noted: Vec::new(),
             reads: Reads::Same,
         }),
+        (Asked::Generation(inbound), Place::Remote { .. }) => generation(asking, inbound),
+        (Asked::Count(request), _) => count(asking, request),
+        (Asked::Embedding(request), _) => embedding(asking, request),
     }
 }
 
 fn generation(asking: &Asking<'_>, inbound: &Inbound) -> Result<Prepared, Unsupported> {
-    let provider = asking.provider;
-    let api = provider.kind.api(inbound.api());
-    let same = api == inbound.api();
-    let Encoded { body, noted } = if same {
-        respell::respell(asking, inbound)
-    } else {
-        encode(api, asking)?
+    let kind = asking.provider.kind;
+    let api = kind.api(inbound.api());
+    let path = kind.path(api, &asking.target.model, inbound.facts().stream);
+    if api == inbound.api() {
+        let encoded = respell::respell(asking, inbound);
+        return Ok(post(asking, &path, encoded, Reads::Same));
+    }
+    let (request, to) = (asking.canonical(inbound.canonical()?), asking.encode_for());
+    let encoded = match api {
+        Api::Chat => {
+            let server = kind.server(&asking.provider.host);
+            chat::encode(&request, &to, server)
+        }
+        Api::Responses => responses::encode(&request, &to),
+        Api::Messages => messages::encode(&request, &to),
+        Api::Generate => generate::encode(&request, &to),
+    }?;
+    Ok(post(asking, &path, encoded, Reads::Of(api)))
+}
+
+fn count(asking: &Asking<'_>, request: &CountRequest) -> Result<Prepared, Unsupported> {
+    let (kind, model) = (asking.provider.kind, &asking.target.model);
+    let Some(api) = kind.counter() else {
+        return Err(Unsupported::new(
+            "model",
+            "this model's provider counts no tokens; estimate them, or ask for a model of another",
+        ));
     };
-    let model = &asking.target.model;
-    let path = provider.kind.path(api, model, inbound.facts().stream);
+    let encoded = if api == request.api() {
+        request.rewrite(model)
+    } else {
+        let canonical = asking.canonical(request.canonical()?);
+        count::encode(api, &canonical, &asking.encode_for())?
+    };
+    let path = match api {
+        Api::Messages => "messages/count_tokens".to_owned(),
+        Api::Generate => generate::count_path(model),
+        Api::Responses | Api::Chat => "responses/input_tokens".to_owned(),
+    };
+    let reads = if api == request.api() {
+        Reads::Same
+    } else {
+        Reads::Of(api)
+    };
+    Ok(post(asking, &path, encoded, reads))
+}
+
+fn embedding(asking: &Asking<'_>, request: &EmbedRequest) -> Result<Prepared, Unsupported> {
+    let (kind, model) = (asking.provider.kind, &asking.target.model);
+    let Some(api) = kind.embeds() else {
+        return Err(Unsupported::new(
+            "model",
+            "this model's provider makes no embeddings; ask for a model of another",
+        ));
+    };
+    let encoded = request.encode(api, model)?;
+    let reads = Reads::Embeddings(api);
+    Ok(post(asking, &request.path(api, model), encoded, reads))
+}
+
+/// A POST of JSON to a path below the provider's.
+fn post(asking: &Asking<'_>, path: &str, encoded: Encoded, reads: Reads) -> Prepared {
+    let Asking { provider, body, .. } = asking;
     let mut headers = provider.kind.headers();
     let mut query = "";
-    if same {
-        headers.extend(asking.body.forwarded.headers.clone());
-        query = asking.body.forwarded.query;
+    if reads == Reads::Same {
+        // The caller's versions take the place of ours.
+        for (name, value) in &body.forwarded.headers {
+            headers.insert(name.clone(), value.clone());
+        }
+        query = body.forwarded.query;
     }
-    Ok(Prepared {
+    Prepared {
         payload: Payload::Http {
             path: format!("{}/{path}{query}", provider.base_path).into(),
             headers,
-            body,
+            body: encoded.body,
         },
-        noted: boxed(noted),
-        reads: if same { Reads::Same } else { Reads::Of(api) },
-    })
-}
-
-fn encode(api: Api, asking: &Asking<'_>) -> Result<Encoded, Unsupported> {
-    let (request, target) = (asking.canonical()?, asking.encode_for());
-    match api {
-        Api::Messages => anthropic::messages::encode(&request, &target),
-        Api::Generate => gemini::generate::encode(&request, &target),
-        Api::Chat | Api::Responses => Err(Unsupported::new("model", "not yet")),
+        noted: boxed(encoded.noted),
+        reads,
     }
 }
 
@@ -86,31 +132,43 @@ pub enum Reads {
     Same,
     /// It is of this API.
     Of(Api),
+    /// It holds vectors, as this API tells them.
+    Embeddings(EmbedApi),
 }
 
 impl Reads {
-    /// Reads a reply of another dialect. `request_id` makes names that it must make
-    /// up its own; `choices` must finish.
+    /// Reads a generation of another dialect. `request_id` makes names that it must
+    /// make up its own; `choices` must finish.
     #[must_use]
     pub fn decoder(self, request_id: Uuid, choices: u32) -> Option<Box<dyn Decode>> {
         let seed = || request_id.simple().to_string();
-        match self {
-            Self::Same => None,
-            Self::Of(Api::Chat | Api::Responses) => {
-                Some(Box::new(chat::Decoder::new(&seed(), choices)))
-            }
-            Self::Of(Api::Messages) => Some(Box::<anthropic::messages::Decoder>::default()),
-            Self::Of(Api::Generate) => Some(Box::new(gemini::generate::Decoder::new(&seed()))),
-        }
+        let Self::Of(api) = self else {
+            return None;
+        };
+        Some(match api {
+            Api::Chat => Box::new(chat::Decoder::new(&seed(), choices)),
+            Api::Responses => Box::<responses::Decoder>::default(),
+            Api::Messages => Box::<messages::Decoder>::default(),
+            Api::Generate => Box::new(generate::Decoder::new(&seed())),
+        })
     }
-}
 
-/// What the body of an error reply of `api` says; `None` where it is not to be
-/// understood.
-pub(crate) fn read_error(api: Api, body: &[u8]) -> Option<ErrorFacts> {
-    match api {
-        Api::Chat | Api::Responses => None,
-        Api::Messages => anthropic::messages::read_error(body),
-        Api::Generate => gemini::generate::read_error(body),
+    /// What the body of an error reply says; `None` where it is in the caller's own
+    /// dialect, or not to be understood.
+    pub(crate) fn error(self, asked: &Asked, body: &[u8]) -> Option<ErrorFacts> {
+        let api = match (self, asked) {
+            (Self::Same, _) => return None,
+            (Self::Of(api), _) => api,
+            (Self::Embeddings(theirs), Asked::Embedding(request)) if request.api() == theirs => {
+                return None;
+            }
+            (Self::Embeddings(EmbedApi::OpenAi), _) => Api::Chat,
+            (Self::Embeddings(EmbedApi::Gemini), _) => Api::Generate,
+        };
+        match api {
+            Api::Chat | Api::Responses => openai::read_error(body),
+            Api::Messages => messages::read_error(body),
+            Api::Generate => generate::read_error(body),
+        }
     }
 }

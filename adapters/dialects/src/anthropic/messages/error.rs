@@ -1,9 +1,11 @@
-//! Errors as Anthropic words them.
+//! Errors as Anthropic words them, read and written.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::canonical::{ErrorFacts, ProviderError};
+use crate::error::ErrorBody;
+use crate::json::quote;
 
 #[derive(Deserialize)]
 struct Body<'a> {
@@ -60,4 +62,50 @@ fn is_too_long(message: &str) -> bool {
     ]
     .iter()
     .any(|words| message.contains(words))
+}
+
+/// The body of an error reply.
+#[must_use]
+pub fn render_error(error: &ErrorBody<'_>) -> String {
+    format!(
+        r#"{{"type":"error","error":{{"type":"{}","message":{}}},"request_id":{},"lattice":{}}}"#,
+        kind(error.status),
+        quote(error.message),
+        quote(error.mark.request_id),
+        error.mark.render()
+    )
+}
+
+/// An error as the last event of a stream.
+pub(super) fn error_event(error: &ErrorBody<'_>) -> String {
+    event(&render_error(error))
+}
+
+/// A failure of the model's own as the last event of a stream.
+pub(super) fn failed_event(message: &str) -> String {
+    let message = quote(message);
+    event(&format!(
+        r#"{{"type":"error","error":{{"type":"api_error","message":{message}}}}}"#
+    ))
+}
+
+fn event(body: &str) -> String {
+    format!("event: error\ndata: {body}\n\n")
+}
+
+/// Anthropic's `type` for a status. It has 529 for what others call 503.
+fn kind(status: u16) -> &'static str {
+    match status {
+        401 => "authentication_error",
+        402 => "billing_error",
+        403 => "permission_error",
+        404 => "not_found_error",
+        408 | 504 => "timeout_error",
+        409 => "conflict_error",
+        413 => "request_too_large",
+        429 => "rate_limit_error",
+        400..=499 => "invalid_request_error",
+        503 | 529 => "overloaded_error",
+        _ => "api_error",
+    }
 }

@@ -1,12 +1,28 @@
-//! The Messages API: a canonical request as Claude gets it, and Claude's replies,
-//! whole or streamed, as canonical events.
+//! The Messages API, both ways: the request that a client sends, the same request
+//! as an upstream of the same dialect gets it, and the reply and stream that it is
+//! answered with; and a canonical request as Claude gets it, and Claude's replies
+//! as canonical events.
 
+mod canonical;
+mod count;
 mod decode;
 mod encode;
 mod error;
+mod facts;
+mod ids;
+mod media;
 mod models;
+mod request;
+mod rewrite;
 pub mod usage;
+mod watch;
+mod write;
 
+pub use count::{read_count, render_count};
 pub use decode::Decoder;
-pub use encode::encode;
-pub use error::read_error;
+pub use encode::{encode, encode_count};
+pub use error::{read_error, render_error};
+pub use request::MessagesRequest;
+pub use rewrite::Rewrite;
+pub use watch::{MessagesWatch, usage_of};
+pub use write::{ReplyWriter, StreamWriter};

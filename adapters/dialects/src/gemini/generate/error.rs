@@ -6,6 +6,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::canonical::{ErrorFacts, ProviderError};
+use crate::error::ErrorBody;
+use crate::gemini::render_error;
 
 /// `{"error": …}`, or an array of one where a stream was asked for without SSE.
 #[derive(Deserialize)]
@@ -60,6 +62,11 @@ pub(super) fn in_stream(error: &RawValue) -> ProviderError {
         message: wire.message.map(|message| first(&message, 512)),
         code: wire.status.map(|status| first(&status, 64)).or(code),
     }
+}
+
+/// An error as the last event of a stream.
+pub(super) fn event(error: &ErrorBody<'_>) -> String {
+    format!("data: {}\r\n\r\n", render_error(error))
 }
 
 impl<'a> Wire<'a> {

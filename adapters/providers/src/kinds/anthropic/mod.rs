@@ -43,4 +43,8 @@ impl Adapter for Anthropic {
     fn headers(&self) -> HeaderMap {
         HeaderMap::from_iter([constant("anthropic-version", VERSION)])
     }
+
+    fn counter(&self) -> Option<Api> {
+        Some(Api::Messages)
+    }
 }

@@ -2,6 +2,7 @@
 
 use http::HeaderName;
 use lattice_dialects::Api;
+use lattice_dialects::embed::EmbedApi;
 use lattice_dialects::gemini::generate;
 
 use super::{Adapter, Place, Prices};
@@ -36,5 +37,13 @@ impl Adapter for Gemini {
 
     fn path(&self, _api: Api, model: &str, stream: bool) -> String {
         generate::path(model, stream)
+    }
+
+    fn counter(&self) -> Option<Api> {
+        Some(Api::Generate)
+    }
+
+    fn embeds(&self) -> Option<EmbedApi> {
+        Some(EmbedApi::Gemini)
     }
 }

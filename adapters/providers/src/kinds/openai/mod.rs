@@ -1,6 +1,8 @@
 //! OpenAI itself.
 
 use lattice_dialects::Api;
+use lattice_dialects::embed::EmbedApi;
+use lattice_dialects::openai::chat::Server;
 
 use super::{Adapter, Caps, Place, Prices};
 
@@ -43,5 +45,17 @@ impl Adapter for OpenAi {
 
     fn caps(&self) -> Caps {
         Caps::Either
+    }
+
+    fn server(&self, _host: &str) -> Server {
+        Server::OpenAi
+    }
+
+    fn counter(&self) -> Option<Api> {
+        Some(Api::Responses)
+    }
+
+    fn embeds(&self) -> Option<EmbedApi> {
+        Some(EmbedApi::OpenAi)
     }
 }

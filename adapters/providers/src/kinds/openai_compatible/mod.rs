@@ -1,6 +1,7 @@
 //! Any server with OpenAI's chat route: vLLM, llama-server, Ollama, …
 
 use lattice_dialects::Api;
+use lattice_dialects::embed::EmbedApi;
 
 use super::{Adapter, Place, Prices};
 
@@ -31,5 +32,9 @@ impl Adapter for OpenAiCompatible {
 
     fn path(&self, _api: Api, _model: &str, _stream: bool) -> String {
         "chat/completions".to_owned()
+    }
+
+    fn embeds(&self) -> Option<EmbedApi> {
+        Some(EmbedApi::OpenAi)
     }
 }

@@ -1,7 +1,5 @@
 //! Texts, media, calls and results as blocks.
 
-use std::borrow::Cow;
-
 use serde_json::value::RawValue;
 
 use super::base64;
@@ -9,6 +7,7 @@ use super::notes::Notes;
 use super::shown;
 use super::tools::check_name;
 use super::turns::{Message, Piece};
+use crate::anthropic::messages::ids;
 use crate::canonical::{
     Cache, Media, Part, Reasoning, Role, Source, Text, ToolCall, ToolResult, Unsupported,
 };
@@ -203,7 +202,7 @@ fn call(call: &ToolCall<'_>, out: &mut Writer) -> Result<(), Unsupported> {
     check_name(&call.name, "messages.tool_calls.function.name")?;
     out.open(b'{');
     out.member("type", "tool_use");
-    out.member("id", &id(&call.id));
+    out.member("id", &ids::spell(&call.id));
     out.member("name", &call.name);
     out.key("input");
     out.raw(object(&call.arguments).ok_or_else(|| {
@@ -224,30 +223,14 @@ fn object(arguments: &str) -> Option<&str> {
     object.get().starts_with('{').then_some(object.get())
 }
 
-/// Anthropic takes letters, digits, `_` and `-`. Other ids are spelled in those,
-/// each in its own way; so are ids that look as if they had been.
-fn id(id: &str) -> Cow<'_, str> {
-    const SPELLED: &str = "lattice_";
-    let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
-    let is_plain = id.bytes().all(|byte| fits(byte) || byte == b'_');
-    if is_plain && !id.is_empty() && !id.starts_with(SPELLED) {
-        return Cow::Borrowed(id);
-    }
-    let mut spelled = SPELLED.to_owned();
-    for byte in id.bytes() {
-        if fits(byte) {
-            spelled.push(byte.into());
-        } else {
-            spelled.push_str(&format!("_{byte:02x}"));
-        }
-    }
-    Cow::Owned(spelled)
-}
-
 fn result(result: &ToolResult<'_>, out: &mut Writer, notes: &mut Notes) -> Result<(), Unsupported> {
     out.open(b'{');
     out.member("type", "tool_result");
-    out.member("tool_use_id", &id(&result.id));
+    out.member("tool_use_id", &ids::spell(&result.id));
+    if result.is_error {
+        out.key("is_error");
+        out.raw("true");
+    }
     let mut said = Vec::with_capacity(result.content.len());
     for part in &result.content {
         match part {
@@ -277,25 +260,4 @@ fn result(result: &ToolResult<'_>, out: &mut Writer, notes: &mut Notes) -> Resul
     }
     out.close(b'}');
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::id;
-
-    #[test]
-    fn ids_that_differ_are_spelled_differently() {
-        for (theirs, ours) in [
-            ("toolu_01-A", "toolu_01-A"),
-            ("call.1", "lattice_call_2e1"),
-            ("call_2e1", "call_2e1"),
-            ("lattice_call_2e1", "lattice_lattice_5fcall_5f2e1"),
-            ("call_.1", "lattice_call_5f_2e1"),
-            ("é", "lattice__c3_a9"),
-            ("", "lattice_"),
-            ("lattice_", "lattice_lattice_5f"),
-        ] {
-            assert_eq!(id(theirs), ours);
-        }
-    }
 }

@@ -1,15 +1,15 @@
 //! How hard Claude is asked to think.
 //!
 //! A model that thinks by effort is told the effort. One that thinks by budget is
-//! given tokens, within half of `max_tokens`: thoughts count against it, and an
-//! answer must fit too. The cap itself is never raised, because it is what was
+//! given tokens: those that were asked for, or, for an effort, some within half of
+//! `max_tokens`, since thoughts count against it and an answer must fit too. The cap itself is never raised, because it is what was
 //! reserved for; where even the least budget (1024) has no room, the effort is
 //! refused.
 
 use super::notes::Notes;
 use super::turns::{Message, Piece};
 use crate::anthropic::messages::models::{Off, Thinking, Traits};
-use crate::canonical::{Effort, Role, Unsupported};
+use crate::canonical::{Effort, Request, Role, Unsupported};
 use crate::json::Writer;
 
 /// The least budget that Anthropic takes.
@@ -18,6 +18,8 @@ const LEAST: u64 = 1024;
 /// What is said about thinking.
 pub(super) struct Plan {
     field: Option<Field>,
+    /// Whether thoughts are shown, where the caller says so.
+    show: Option<bool>,
     /// For `output_config.effort`.
     pub effort: Option<&'static str>,
     /// Whether the model thinks: some of what it can be asked for depends on it.
@@ -30,49 +32,82 @@ enum Field {
 }
 
 impl Plan {
-    /// What `effort` means to a model, whose reply is at most `max_tokens` long.
+    /// What the request means to a model, whose reply is at most `max_tokens` long.
     pub(super) fn of(
-        effort: Option<Effort>,
+        request: &Request<'_>,
         max_tokens: u64,
         messages: &[Message<'_>],
         traits: &Traits,
         notes: &mut Notes,
     ) -> Result<Self, Unsupported> {
-        let silent = |is_on| Self {
-            field: None,
-            effort: None,
-            is_on,
-        };
-        match (traits.thinking, effort) {
-            (Thinking::Effort { off, .. }, None) => Ok(silent(off != Off::Unasked)),
+        let mut plan = Self::by_traits(request, max_tokens, messages, traits, notes)?;
+        plan.show = request.show_thoughts.filter(|_| plan.is_on);
+        if plan.show.is_some() && plan.field.is_none() {
+            plan.field = Some(Field::Type("adaptive"));
+        }
+        Ok(plan)
+    }
+
+    fn by_traits(
+        request: &Request<'_>,
+        max_tokens: u64,
+        messages: &[Message<'_>],
+        traits: &Traits,
+        notes: &mut Notes,
+    ) -> Result<Self, Unsupported> {
+        match (traits.thinking, request.effort) {
+            (Thinking::Effort { off, .. }, None) => Ok(Self::silent(off != Off::Unasked)),
             (Thinking::Effort { extra_high, off }, Some(effort)) => {
-                Ok(Self::by_effort(effort, extra_high, off, notes))
+                let plan = Self::by_effort(effort, extra_high, off, notes);
+                if let (Some(_), Some(word)) = (request.thinking_budget, plan.effort) {
+                    notes.add(format!("thinking_budget: effort {word}"));
+                }
+                Ok(plan)
             }
-            (_, None | Some(Effort::None)) => Ok(silent(false)),
+            (_, None | Some(Effort::None)) => Ok(Self::silent(false)),
             (Thinking::Never, Some(_)) => {
                 notes.add("reasoning_effort");
-                Ok(silent(false))
+                Ok(Self::silent(false))
             }
             (Thinking::Budget, Some(_)) if !carries_thoughts(messages) => {
                 notes.add("reasoning_effort");
-                Ok(silent(false))
+                Ok(Self::silent(false))
             }
             (Thinking::Budget, Some(effort)) => {
-                let tokens = budget(effort, max_tokens)?;
-                notes.add(format!("reasoning_effort: {tokens} tokens"));
+                let tokens = match request.thinking_budget {
+                    Some(asked) => within(asked, max_tokens, notes)?,
+                    None => {
+                        let tokens = budget(effort, max_tokens)?;
+                        notes.add(format!("reasoning_effort: {tokens} tokens"));
+                        tokens
+                    }
+                };
                 Ok(Self {
                     field: Some(Field::Budget(tokens)),
-                    effort: None,
-                    is_on: true,
+                    ..Self::silent(true)
                 })
             }
         }
     }
 
+    fn silent(is_on: bool) -> Self {
+        Self {
+            field: None,
+            show: None,
+            effort: None,
+            is_on,
+        }
+    }
+
     fn by_effort(effort: Effort, extra_high: bool, off: Off, notes: &mut Notes) -> Self {
         let word = match (effort, off) {
-            (Effort::None, Off::Unasked) => return Self::off(None),
-            (Effort::None, Off::Type(kind)) => return Self::off(Some(kind)),
+            (Effort::None, Off::Unasked) => return Self::silent(false),
+            (Effort::None, Off::Type(kind)) => {
+                return Self {
+                    field: Some(Field::Type(kind)),
+                    ..Self::silent(false)
+                };
+            }
             (Effort::None | Effort::Minimal, _) => Effort::Low,
             (Effort::ExtraHigh, _) if !extra_high => Effort::High,
             (effort, _) => effort,
@@ -83,19 +118,12 @@ impl Plan {
         Self {
             field: Some(Field::Type("adaptive")),
             effort: Some(word.as_str()),
-            is_on: true,
+            ..Self::silent(true)
         }
     }
 
-    fn off(kind: Option<&'static str>) -> Self {
-        Self {
-            field: kind.map(Field::Type),
-            effort: None,
-            is_on: false,
-        }
-    }
-
-    /// Writes `thinking`. What of it is shown is left to the model's default.
+    /// Writes `thinking`. What of it is shown is left to the model's default
+    /// unless the caller has said so.
     pub(super) fn write(&self, out: &mut Writer) {
         let (kind, budget) = match self.field {
             None => return,
@@ -108,6 +136,11 @@ impl Plan {
         if let Some(tokens) = budget {
             out.key("budget_tokens");
             out.scalar(tokens);
+        }
+        match self.show {
+            Some(true) => out.member("display", "summarized"),
+            Some(false) => out.member("display", "omitted"),
+            None => {}
         }
         out.close(b'}');
     }
@@ -130,6 +163,21 @@ fn budget(effort: Effort, max_tokens: u64) -> Result<u64, Unsupported> {
         return Err(Unsupported::new("reasoning_effort", why));
     }
     Ok(wanted.min(max_tokens / 2))
+}
+
+/// The budget that was asked for, within what Anthropic takes.
+fn within(asked: u64, max_tokens: u64, notes: &mut Notes) -> Result<u64, Unsupported> {
+    if max_tokens <= LEAST {
+        let why = format!(
+            "this model needs room for {LEAST} tokens of thought beside its answer, and may make {max_tokens} in all; raise the output cap or ask for no thoughts"
+        );
+        return Err(Unsupported::new("thinking_budget", why));
+    }
+    let tokens = asked.clamp(LEAST, max_tokens - 1);
+    if tokens != asked {
+        notes.add(format!("thinking_budget: {tokens} tokens"));
+    }
+    Ok(tokens)
 }
 
 /// With a budget, Anthropic wants the turn that is carried on (the last one of the

@@ -1,6 +1,7 @@
 //! `generationConfig`: sampling, the answer's shape, and thinking.
 
 use std::fmt::Display;
+use std::ops::RangeInclusive;
 
 use super::notes::Notes;
 use super::strings;
@@ -22,9 +23,7 @@ pub(super) fn write(
     }
     sampling(request, out, notes);
     format(&request.format, out, notes);
-    if let Some(effort) = request.effort {
-        thinking(effort, &model.thinking, out, notes);
-    }
+    thinking(request, &model.thinking, out, notes);
     out.close(b'}');
 }
 
@@ -73,43 +72,60 @@ fn format(format: &Format<'_>, out: &mut Writer, notes: &mut Notes) {
     }
 }
 
-fn thinking(effort: Effort, thinking: &Thinking, out: &mut Writer, notes: &mut Notes) {
-    let (key, value, exact) = match thinking {
+fn thinking(request: &Request<'_>, thinking: &Thinking, out: &mut Writer, notes: &mut Notes) {
+    let told = match (thinking, request.effort) {
         // It does not think anyway.
-        Thinking::Never if effort == Effort::None => return,
-        Thinking::Never => return notes.add("reasoning_effort"),
-        Thinking::Budget { can_be_off, tokens } => {
-            // What Google's own OpenAI endpoint makes of an effort.
-            let (budget, exact) = match effort {
-                Effort::None if *can_be_off => (0, true),
-                Effort::None => (*tokens.start(), false),
-                Effort::Minimal | Effort::Low => (1024, true),
-                Effort::Medium => (8192, true),
-                Effort::High => (24_576, true),
-                Effort::ExtraHigh | Effort::Max => (*tokens.end(), false),
-            };
-            ("thinkingBudget", budget.to_string(), exact)
+        (Thinking::Never, None | Some(Effort::None)) => return,
+        (Thinking::Never, Some(_)) => return notes.add("reasoning_effort"),
+        (_, None) if request.show_thoughts.is_none() => return,
+        (_, None) => None,
+        (Thinking::Budget { can_be_off, tokens }, Some(effort)) => {
+            let (budget, exact) = budget(effort, request.thinking_budget, *can_be_off, tokens);
+            Some(("thinkingBudget", budget.to_string(), exact))
         }
-        Thinking::Levels(levels) => {
+        (Thinking::Levels(levels), Some(effort)) => {
             let level = nearest(effort, levels);
             let name = level.as_str().to_ascii_uppercase();
-            ("thinkingLevel", format!("\"{name}\""), level == effort)
+            Some(("thinkingLevel", format!("\"{name}\""), level == effort))
         }
     };
-    if !exact {
-        notes.add(&format!(
-            "reasoning_effort: {key} is {}",
-            value.trim_matches('"')
-        ));
-    }
     out.key("thinkingConfig");
     out.open(b'{');
-    out.key(key);
-    out.raw(&value);
-    if effort != Effort::None {
-        scalar(out, "includeThoughts", true);
+    if let Some((key, value, exact)) = told {
+        out.key(key);
+        out.raw(&value);
+        if !exact {
+            let value = value.trim_matches('"');
+            notes.add(&format!("reasoning_effort: {key} is {value}"));
+        }
+    }
+    let thinks = request.effort.is_some_and(|effort| effort != Effort::None);
+    if let Some(shown) = request.show_thoughts.or(thinks.then_some(true)) {
+        scalar(out, "includeThoughts", shown);
     }
     out.close(b'}');
+}
+
+/// Tokens to think for, and whether they are what was asked for.
+fn budget(
+    effort: Effort,
+    asked: Option<u64>,
+    can_be_off: bool,
+    tokens: &RangeInclusive<u64>,
+) -> (u64, bool) {
+    // What Google's own OpenAI endpoint makes of an effort.
+    match (effort, asked) {
+        (Effort::None, _) if can_be_off => (0, true),
+        (Effort::None, _) => (*tokens.start(), false),
+        (_, Some(asked)) => {
+            let budget = asked.clamp(*tokens.start(), *tokens.end());
+            (budget, budget == asked)
+        }
+        (Effort::Minimal | Effort::Low, None) => (1024, true),
+        (Effort::Medium, None) => (8192, true),
+        (Effort::High, None) => (24_576, true),
+        (Effort::ExtraHigh | Effort::Max, None) => (*tokens.end(), false),
+    }
 }
 
 /// The least of the rising `levels` that is not below `effort`, or the highest.

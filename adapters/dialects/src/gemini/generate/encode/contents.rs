@@ -190,10 +190,11 @@ impl<'w, 'r> Contents<'w, 'r> {
             .inspect(|text| self.notes.cache(text.cache))
             .map(|text| &*text.text)
             .collect();
+        let name = if result.is_error { "error" } else { "result" };
         match texts[..] {
-            [] => self.out.member("result", ""),
-            [text] => self.out.member("result", text),
-            _ => strings(self.out, "result", &texts),
+            [] => self.out.member(name, ""),
+            [text] => self.out.member(name, text),
+            _ => strings(self.out, name, &texts),
         }
     }
 

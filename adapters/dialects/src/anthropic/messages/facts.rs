@@ -1,0 +1,278 @@
+//! Which values of a request matter, and what is kept of them.
+
+use std::ops::Range;
+
+use super::media::Media;
+use crate::json::{self, Complaint, Malformed, Reader, Scalar, Shape};
+use crate::prompt::Collected;
+
+/// What one pass over a body found.
+#[derive(Default)]
+pub(super) struct Facts {
+    pub model: Option<String>,
+    pub stream: bool,
+    pub max_tokens: Option<u64>,
+    pub tools: Tools,
+    pub has_schema: bool,
+    pub messages: usize,
+    pub prompt: Collected,
+    pub spans: Spans,
+    media: Media,
+}
+
+/// Byte spans of the values that a rewrite may replace.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Spans {
+    pub model: Range<usize>,
+    pub max_tokens: Option<Range<usize>>,
+}
+
+/// What is on offer.
+#[derive(Default)]
+pub(super) struct Tools {
+    pub any: bool,
+    count: u32,
+    /// Which tool it is of, and its name or type.
+    names: Vec<(u32, String)>,
+}
+
+/// Where in a request a value is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum At {
+    Body,
+    Model,
+    Stream,
+    MaxTokens,
+    Fallbacks,
+    Messages,
+    Message,
+    /// Content of a message or of a part (a string, or parts), or a part: each has
+    /// a number of its own.
+    Part(u32),
+    PartType(u32),
+    /// A part's `source`, by its number there.
+    Source(u32),
+    SourceType(u32),
+    MediaType(u32),
+    Data(u32),
+    Url(u32),
+    /// A string that stands for something that is not here.
+    Reference,
+    Container,
+    Skills,
+    /// An object whose `previous_message_id` stands for a conversation.
+    Thread,
+    McpServers,
+    /// Anything else that the model reads: its strings are text.
+    Spoken,
+    Tools,
+    Tool(u32),
+    ToolName(u32),
+    ToolType(u32),
+    OutputConfig,
+    Schema,
+    /// Left to the upstream.
+    Other,
+}
+
+impl Tools {
+    pub(super) fn into_names(self) -> Vec<String> {
+        self.names.into_iter().map(|(_, name)| name).collect()
+    }
+
+    fn next(&mut self) -> u32 {
+        self.any = true;
+        self.count = self.count.saturating_add(1);
+        self.count
+    }
+
+    /// A name stands unless the tool has a type.
+    fn named(&mut self, tool: u32, name: &str) {
+        if self.names.last().is_none_or(|(of, _)| *of != tool) {
+            self.names.push((tool, name.to_owned()));
+        }
+    }
+
+    fn typed(&mut self, tool: u32, kind: &str) {
+        if kind == "custom" {
+            return;
+        }
+        if self.names.last().is_some_and(|(of, _)| *of == tool) {
+            self.names.pop();
+        }
+        self.names.push((tool, kind.to_owned()));
+    }
+}
+
+impl Facts {
+    pub(super) fn read(body: &[u8]) -> Result<Self, Malformed> {
+        let mut facts = Self::default();
+        json::walk(body, At::Body, &mut facts)?;
+        facts.media.count(&mut facts.prompt);
+        Ok(facts)
+    }
+}
+
+/// What a field that we must understand should have been.
+fn wrong(at: At) -> Complaint {
+    let (field, what) = match at {
+        At::Model => ("model", "model must be a non-empty string"),
+        At::Stream => ("stream", "stream must be true or false"),
+        At::MaxTokens => ("max_tokens", "max_tokens must be an integer of at least 1"),
+        At::Messages => ("messages", "messages must be a non-empty array"),
+        At::Fallbacks => (
+            "fallbacks",
+            "fallbacks must be left out: which models stand in for another is set by routes",
+        ),
+        _ => {
+            let what = "the body must be a JSON object";
+            return Complaint { field: None, what };
+        }
+    };
+    let field = Some(field);
+    Complaint { field, what }
+}
+
+impl Reader for Facts {
+    type At = At;
+
+    fn member(&mut self, at: At, key: &str) -> At {
+        match (at, key) {
+            (At::Body, "model") => At::Model,
+            (At::Body, "stream") => At::Stream,
+            (At::Body, "max_tokens") => At::MaxTokens,
+            (At::Body, "fallbacks") => At::Fallbacks,
+            (At::Body, "messages") => At::Messages,
+            // Instructions for a summary may be among them.
+            (At::Body, "system" | "context_management" | "compaction") => At::Spoken,
+            (At::Body, "tools") => At::Tools,
+            (At::Body, "output_config") => At::OutputConfig,
+            (At::Body, "output_format") | (At::OutputConfig, "format") => At::Schema,
+            (At::Body, "container") => At::Container,
+            (At::Body, "thread") => At::Thread,
+            (At::Body, "mcp_servers") => At::McpServers,
+            (At::Container, "id") | (At::Thread, "previous_message_id") => At::Reference,
+            (At::Container, "skills") => At::Skills,
+            (At::Message | At::Part(_), "content") => At::Part(self.media.part()),
+            (At::Part(part), "type") => At::PartType(part),
+            (At::Part(part), "source") => At::Source(self.media.source(part)),
+            (At::Part(_) | At::Source(_), "file_id") => At::Reference,
+            (At::Source(source), "type") => At::SourceType(source),
+            (At::Source(source), "media_type") => At::MediaType(source),
+            (At::Source(source), "data") => At::Data(source),
+            (At::Source(source), "url") => At::Url(source),
+            (At::Source(_), "content") => At::Part(self.media.part()),
+            (At::Tool(tool), "name") => At::ToolName(tool),
+            (At::Tool(tool), "type") => At::ToolType(tool),
+            _ => inside(at),
+        }
+    }
+
+    fn element(&mut self, at: At) -> At {
+        match at {
+            At::Messages => {
+                self.messages += 1;
+                At::Message
+            }
+            At::Part(_) => At::Part(self.media.part()),
+            At::Tools => At::Tool(self.tools.next()),
+            // Their tools are in no body; Anthropic's own word for one that is.
+            At::McpServers => {
+                let server = self.tools.next();
+                self.tools.typed(server, "mcp_toolset");
+                self.prompt.references += 1;
+                At::Other
+            }
+            At::Skills => {
+                self.prompt.references += 1;
+                At::Other
+            }
+            _ => inside(at),
+        }
+    }
+
+    fn open(&mut self, at: At, shape: Shape) -> Result<(), Complaint> {
+        match (at, shape) {
+            (At::Body, Shape::Array)
+            | (At::Messages, Shape::Object)
+            | (At::Model | At::Stream | At::MaxTokens | At::Fallbacks, _) => Err(wrong(at)),
+            (At::Schema, _) => {
+                self.has_schema = true;
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn scalar(&mut self, at: At, scalar: Scalar<'_>) -> Result<(), Complaint> {
+        match (at, scalar) {
+            (At::Model, Scalar::String(text)) if !text.decoded.is_empty() => {
+                self.model = Some(text.decoded.to_owned());
+            }
+            (At::Stream, Scalar::Bool(stream)) => self.stream = stream,
+            (At::MaxTokens, Scalar::Unsigned(cap @ 1..)) => self.max_tokens = Some(cap),
+            (At::Stream | At::MaxTokens | At::Fallbacks, Scalar::Null) => {}
+            (
+                At::Body | At::Model | At::Stream | At::MaxTokens | At::Fallbacks | At::Messages,
+                _,
+            ) => {
+                return Err(wrong(at));
+            }
+            (At::ToolName(tool), Scalar::String(name)) => self.tools.named(tool, name.decoded),
+            (At::ToolType(tool), Scalar::String(kind)) => self.tools.typed(tool, kind.decoded),
+            (At::Reference | At::Container, Scalar::String(_)) => self.prompt.references += 1,
+            (_, Scalar::String(text)) if spoken(at) && !text.decoded.is_empty() => {
+                let place = self.prompt.texts();
+                match at {
+                    At::PartType(part) => self.media.is(part, text.decoded),
+                    At::SourceType(source) => self.media.source_is(source, text.decoded),
+                    At::MediaType(source) => self.media.holds(source, text.decoded),
+                    At::Data(source) => self.media.data(source, place),
+                    At::Url(source) => self.media.url(source, place, text.decoded),
+                    _ => {}
+                }
+                self.prompt.text(text);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn wants_span(&self, at: At) -> bool {
+        matches!(at, At::Model | At::MaxTokens | At::Tools | At::Schema)
+    }
+
+    fn span(&mut self, at: At, span: Range<usize>) {
+        match at {
+            At::Model => self.spans.model = span,
+            At::MaxTokens => self.spans.max_tokens = Some(span),
+            _ => self.prompt.schema(span),
+        }
+    }
+}
+
+/// Whether strings at `at` are text that the model reads, until [`Media`] knows
+/// better.
+fn spoken(at: At) -> bool {
+    matches!(
+        at,
+        At::Message
+            | At::Part(_)
+            | At::PartType(_)
+            | At::Source(_)
+            | At::SourceType(_)
+            | At::MediaType(_)
+            | At::Data(_)
+            | At::Url(_)
+            | At::Spoken
+    )
+}
+
+/// Where a value without a meaning of its own is, inside what is at `at`.
+fn inside(at: At) -> At {
+    if spoken(at) || at == At::Reference {
+        At::Spoken
+    } else {
+        At::Other
+    }
+}

@@ -1,0 +1,134 @@
+//! What has been seen of a stream that passes.
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::error::{self, in_stream};
+use super::usage;
+use crate::error::ErrorBody;
+use crate::json::{self, Str};
+use crate::reply::{Fate, Price, Progress, Verdict, Watch};
+use crate::sse::Event;
+
+/// Reads a stream of `generateContent` replies as it passes, byte for byte. Usage is
+/// told in every event, and counts along; the last counts. There is no end mark: a
+/// stream is finished when every candidate that was seen has a reason to be, or the
+/// prompt was refused.
+#[derive(Debug, Default)]
+pub struct GenerateWatch {
+    progress: Progress,
+    /// One bit for each candidate that was seen, and for each that is finished.
+    seen: u128,
+    finished: u128,
+    blocked: bool,
+}
+
+/// A `GenerateContentResponse`, or an error in place of one.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Chunk<'a> {
+    #[serde(borrow)]
+    candidates: Option<Vec<Candidate<'a>>>,
+    #[serde(borrow)]
+    prompt_feedback: Option<Feedback<'a>>,
+    #[serde(borrow)]
+    usage_metadata: Option<&'a RawValue>,
+    #[serde(borrow)]
+    error: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Candidate<'a> {
+    index: Option<u32>,
+    #[serde(borrow)]
+    finish_reason: Option<Str<'a>>,
+    #[serde(borrow)]
+    content: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Feedback<'a> {
+    #[serde(borrow)]
+    block_reason: Option<Str<'a>>,
+}
+
+impl Watch for GenerateWatch {
+    fn event(&mut self, event: &Event, _price: Price<'_>) -> Fate {
+        let Some(data) = event.data() else {
+            return Fate::Pass;
+        };
+        let Ok(chunk) = serde_json::from_slice::<Chunk<'_>>(&data) else {
+            self.progress.output_events += 1;
+            return Fate::Pass;
+        };
+        if let Some(error) = chunk.error {
+            self.progress.error = Some(in_stream(error));
+            return Fate::Pass;
+        }
+        let candidates = chunk.candidates.unwrap_or_default();
+        self.progress.output_events += u64::from(!candidates.is_empty());
+        for candidate in &candidates {
+            self.candidate(candidate);
+        }
+        let blocked = chunk.prompt_feedback.and_then(|it| it.block_reason);
+        self.blocked |= blocked.is_some();
+        let usage = chunk.usage_metadata.and_then(|it| usage::read(it.get()));
+        self.progress.usage = usage.or(self.progress.usage);
+        Fate::Pass
+    }
+
+    fn oversize(&mut self, _piece: &[u8], last: bool) {
+        self.progress.first_token_seen = true;
+        self.progress.output_events += u64::from(last);
+    }
+
+    fn progress(&self) -> &Progress {
+        &self.progress
+    }
+
+    fn ended(&self) -> Verdict {
+        let whole = self.seen != 0 && self.finished & self.seen == self.seen;
+        if self.progress.error.is_some() {
+            Verdict::Errored
+        } else if whole || self.blocked {
+            Verdict::Finished
+        } else {
+            Verdict::Cut
+        }
+    }
+
+    fn error_event(&self, error: &ErrorBody<'_>) -> String {
+        error::event(error)
+    }
+}
+
+impl GenerateWatch {
+    fn candidate(&mut self, candidate: &Candidate<'_>) {
+        let index = candidate.index.unwrap_or(0);
+        let bit = 1_u128.checked_shl(index).unwrap_or(0);
+        self.seen |= bit;
+        // Vertex used to send the unspecified reason along with every chunk.
+        let reason = candidate.finish_reason.as_ref().map(|reason| &*reason.0);
+        if !matches!(reason, None | Some("" | "FINISH_REASON_UNSPECIFIED")) {
+            self.finished |= bit;
+        }
+        if !self.progress.first_token_seen {
+            self.progress.first_token_seen = candidate.content.is_some_and(speaks);
+        }
+    }
+}
+
+/// Whether a content holds anything of the answer: text, a call, or whatever else
+/// a part may be.
+fn speaks(content: &RawValue) -> bool {
+    let members = json::members(content.get()).unwrap_or_default();
+    let parts = members.get("parts");
+    let parts = parts.and_then(|parts| serde_json::from_str::<Vec<&RawValue>>(parts).ok());
+    parts.unwrap_or_default().iter().any(|part| {
+        let members = json::members(part.get()).unwrap_or_default();
+        let mut said = members.iter().filter(|(key, _)| *key != "thought");
+        said.any(|(_, value)| !matches!(*value, "null" | r#""""#))
+    })
+}
