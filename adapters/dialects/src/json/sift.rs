@@ -367,7 +367,7 @@ mod tests {
             [Step::Key(key), rest @ ..] => at(value.as_object()?.get(*key)?, rest),
             [Step::Each, rest @ ..] => {
                 let elements = value.as_array()?.iter();
-                elements.filter_map(|element| at(element, rest)).last()
+                elements.filter_map(|element| at(element, rest)).next_back()
             }
         }
     }

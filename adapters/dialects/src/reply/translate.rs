@@ -207,7 +207,7 @@ impl Told {
         self.note(event);
         self.writer.event(event, price);
         if self.writer.is_full() {
-            let why = "it is longer than the caller's dialect lets a stream be held";
+            let why = "longer than a stream of the caller's dialect may be";
             self.garbled.get_or_insert_with(|| Garbled(why.into()));
         }
     }

@@ -15,6 +15,7 @@ mod recorded;
 mod recordings;
 mod relay;
 mod replay;
+mod responses;
 mod request;
 mod rewrite;
 mod sse;
