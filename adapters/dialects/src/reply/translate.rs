@@ -194,7 +194,9 @@ impl Told {
                 }
                 None => Ok(()),
             },
-            Frame::Oversize { .. } => Err(Garbled("an event of more than 1 MiB".into())),
+            Frame::Oversize { raw, last } => {
+                decoder.oversize(raw, *last, &mut |event| self.event(&event, price))
+            }
         };
         if let Err(garbled) = read {
             self.garbled = Some(garbled);
