@@ -18,6 +18,7 @@ fn rendered(status: u16) -> Value {
         message: "so \"it\" is",
         param: Some("max_tokens"),
         code: None,
+        retry_after: None,
         mark: MARK,
     };
     serde_json::from_str(&Api::Messages.render_error(&error)).unwrap()
