@@ -15,6 +15,7 @@
 //!
 //! Start reading at [`execute`].
 
+pub mod egress;
 pub mod execute;
 pub mod kinds;
 mod memory;
@@ -23,6 +24,7 @@ pub mod provider;
 mod transport;
 mod verdict;
 
+pub use egress::Egress;
 pub use execute::{Answer, Outbound, Rejected, Remote, Reply};
 pub use kinds::{Kind, Payload, Place, Prices};
 pub use memory::Memory;

@@ -7,6 +7,8 @@
 
 pub mod arrival;
 mod coalesce;
+mod dial;
+mod framing;
 pub mod listener;
 pub mod local;
 pub mod pool;
@@ -15,4 +17,5 @@ pub mod respond;
 pub mod routes;
 pub mod serve;
 pub mod stream;
+mod strict;
 pub mod transport;
