@@ -120,6 +120,7 @@ fn an_error_of_ours_is_an_event_of_its_own() {
         message: "too slow",
         param: None,
         code: None,
+        retry_after: None,
         mark: Mark {
             gate: "execution",
             code: "provider_timeout",
