@@ -2,13 +2,16 @@
 
 use std::fmt::Write as _;
 
+use bytes::Bytes;
 use lattice_dialects::canonical::{Block, Decode, Ended, Event, Finish, Garbled, Maker, Usage};
 use lattice_dialects::openai::responses::{Decoder, usage};
+use lattice_dialects::reply::{Asked, Translator, Verdict};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use crate::order::{Call, Told, decoded, decoded_whole};
 use crate::recorded::{Recording, recordings};
+use crate::replay::writers;
 use crate::support::json_text;
 
 fn stream(events: &[Value]) -> Vec<u8> {
@@ -554,6 +557,82 @@ fn usage_that_cannot_be_true_is_none() {
         reasoning: 0,
     };
     assert_eq!(usage::read(beside), Some(expected));
+}
+
+/// Through a translator, as in life: how the stream ended, its usage, and whether it
+/// was read to its end.
+fn translated(stream: &[u8]) -> (Verdict, Option<Usage>, bool) {
+    let decoder = Box::new(Decoder::default());
+    let mut translator = Translator::new(decoder, writers(Asked::Yes));
+    let mut out = Vec::new();
+    for chunk in stream.chunks(100_000) {
+        translator.push(Bytes::copy_from_slice(chunk), &mut |_| None, &mut out);
+        assert!(translator.held() <= 1 << 20);
+    }
+    translator.finish(&mut |_| None, &mut out);
+    let read = translator.garbled().is_none();
+    (translator.ended(), translator.usage(), read)
+}
+
+/// An event of more than 1 MiB, with `rest` behind what makes it so.
+fn huge(kind: &str, rest: &str) -> Vec<u8> {
+    let long = "x".repeat(1 << 20);
+    format!(
+        r#"event: {kind}
+data: {{"type":"{kind}","output_index":0,"item":"{long}","response":{{"instructions":"{long}",{rest}}}}}
+
+"#
+    )
+    .into_bytes()
+}
+
+#[test]
+fn a_last_event_too_long_to_be_held_still_tells_the_ending_and_the_usage() {
+    let hi = || {
+        stream(&[
+            created(),
+            added(0, message(json!([]))),
+            delta("output_text", 0, "Hi"),
+        ])
+    };
+    let usage = r#""usage":{"input_tokens":3,"output_tokens":4}"#;
+    let told = Usage {
+        input: 3,
+        output: 4,
+        ..Usage::default()
+    };
+    let completed = huge(
+        "response.completed",
+        &format!(r#""status":"completed","error":null,{usage}"#),
+    );
+    let whole = [hi(), completed.clone()].concat();
+    assert_eq!(translated(&whole), (Verdict::Finished, Some(told), true));
+    // Cut in the middle of it, but for the last brace.
+    let cut = &whole[..whole.len() - 3];
+    assert_eq!(translated(cut), (Verdict::Cut, None, true));
+    // What has been told may be repeated at any length; the rest must be read.
+    let ends = huge("response.output_item.done", r#""a":1"#);
+    let whole = [hi(), ends, completed.clone()].concat();
+    assert_eq!(translated(&whole), (Verdict::Finished, Some(told), true));
+    let begins = huge("response.created", r#""id":"resp_1""#);
+    let whole = [begins, hi(), completed.clone()].concat();
+    assert_eq!(translated(&whole), (Verdict::Finished, Some(told), true));
+    let failed = huge("response.failed", r#""error":{"code":"a","message":"b"}"#);
+    assert_eq!(
+        translated(&[hi(), failed].concat()),
+        (Verdict::Errored, None, true)
+    );
+    for lost in [
+        completed,
+        [
+            stream(&[created()]),
+            huge("response.output_item.done", r#""a":1"#),
+        ]
+        .concat(),
+        [hi(), huge("response.output_text.delta", r#""a":1"#)].concat(),
+    ] {
+        assert_eq!(translated(&lost), (Verdict::Cut, None, false));
+    }
 }
 
 /// One event of some item, in any order that a stranger may choose.
