@@ -1,9 +1,9 @@
 //! Errors, listings and counts in Anthropic's shape.
 
-use lattice_dialects::Api;
-use lattice_dialects::anthropic::messages::{read_count, read_error, render_count};
+use lattice_dialects::anthropic::messages::read_error;
 use lattice_dialects::anthropic::{Model, list_models};
 use lattice_dialects::error::{ErrorBody, Mark, annotate};
+use lattice_dialects::{Api, count};
 use serde_json::{Value, json};
 
 const MARK: Mark<'_> = Mark {
@@ -107,14 +107,7 @@ fn models_are_listed_page_by_page() {
 
 #[test]
 fn a_count_is_written_and_read() {
-    assert_eq!(render_count(2095), r#"{"input_tokens":2095}"#);
-    assert_eq!(read_count(render_count(2095).as_bytes()), Some(2095));
-    for other in [
-        "",
-        "{}",
-        r#"{"input_tokens":-1}"#,
-        r#"{"input_tokens":9007199254740993}"#,
-    ] {
-        assert_eq!(read_count(other.as_bytes()), None);
-    }
+    let written = count::write(Api::Messages, 2095);
+    assert_eq!(written, r#"{"input_tokens":2095}"#);
+    assert_eq!(count::read(Api::Messages, written.as_bytes()), Some(2095));
 }

@@ -51,6 +51,7 @@ fn what_the_gates_ask_for_is_read() {
         ]
     );
     assert!(facts.has_tools && facts.has_schema);
+    assert_eq!(facts.prompt.references(), 1, "what the search finds");
     let schemas: Vec<&str> = facts.prompt.schemas().collect();
     assert_eq!(schemas.len(), 2, "tools and the shape of the answer");
     for part in ["web_search_20250305", "title"] {

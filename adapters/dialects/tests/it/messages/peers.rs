@@ -66,6 +66,24 @@ fn thoughts_that_come_first_are_a_block_of_thinking() {
 }
 
 #[test]
+fn thoughts_and_texts_take_turns_in_blocks_of_their_own() {
+    let said = [
+        json!({"reasoning_content": "one"}),
+        json!({"content": "two"}),
+        json!({"reasoning_content": "three"}),
+        call(0, "c1", "{}"),
+    ];
+    // `streamed` looks at every block: begun once and before its pieces, which are
+    // of its kind, and ended once; and the message begins once.
+    let message = streamed(chat(), &chats(&said, "tool_calls"));
+    assert_eq!(
+        kinds(&message),
+        ["thinking", "text", "thinking", "tool_use"]
+    );
+    assert_eq!(message["content"][2]["thinking"], "three");
+}
+
+#[test]
 fn the_first_text_is_not_lost() {
     let said = [
         json!({"role": "assistant", "content": "a"}),

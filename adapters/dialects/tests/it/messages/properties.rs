@@ -3,12 +3,15 @@
 use bytes::Bytes;
 use lattice_dialects::anthropic::messages::{Decoder, MessagesRequest, MessagesWatch};
 use lattice_dialects::canonical::{Block, Decode, Delta, Event, Finish, Maker, Usage};
-use lattice_dialects::reply::Relay;
+use lattice_dialects::reply::{Relay, Translator};
 use proptest::prelude::*;
 
-use super::{added_up, reply_writer, stream_writer};
+use super::{added_up, reply_writer, stream_writer, writers};
 use crate::order::{decoded, decoded_whole};
-use crate::support::json_text;
+use crate::support::{cut, json_text};
+use crate::translated::{CALL, SEALED, TEXT, THOUGHT, claude, claudes, google, stream};
+
+const GEMINIS: &str = r#"{"candidates":[{"content":{"parts":[{"text":"hm","thought":true},{"text":"a","thoughtSignature":"s"},{"functionCall":{"id":"c","name":"f","args":{"a":1}},"thoughtSignature":"sig"}]},"finishReason":"STOP"}],"usageMetadata":{"promptTokenCount":3,"candidatesTokenCount":4,"totalTokenCount":7}}"#;
 
 /// Blocks that a message can carry as they are.
 fn block() -> impl Strategy<Value = Vec<Event<'static>>> {
@@ -121,6 +124,31 @@ proptest! {
         let whole = decoded_whole(&whole.finish(&mut |_| None), &mut Decoder::default()).unwrap();
         prop_assert_eq!(whole.essence(), told.essence());
         prop_assert_eq!(whole.usage, told.usage);
+    }
+
+    #[test]
+    fn however_a_stream_is_cut_the_client_gets_the_same(
+        cuts in proptest::collection::vec(1_usize..90, 1..8),
+        claudes_own in any::<bool>(),
+    ) {
+        let (decoder, stream): (fn() -> Box<dyn Decode>, String) = if claudes_own {
+            (claude, claudes(&[THOUGHT, TEXT, SEALED, CALL], "tool_use"))
+        } else {
+            (google, stream(&[GEMINIS]))
+        };
+        let told = |reads: Vec<Bytes>| {
+            let mut translator = Translator::new(decoder(), writers());
+            let mut out = Vec::new();
+            for read in reads {
+                translator.push(read, &mut |_| None, &mut out);
+            }
+            translator.finish(&mut |_| None, &mut out);
+            (out.concat(), translator.usage())
+        };
+        let whole = told(vec![Bytes::from(stream.clone())]);
+        let stops = whole.0.ends_with(b"{\"type\":\"message_stop\"}\n\n");
+        prop_assert!(stops, "it has an end");
+        prop_assert_eq!(told(cut(stream.as_bytes(), &cuts)), whole);
     }
 
     #[test]

@@ -2,15 +2,15 @@
 
 use bytes::Bytes;
 use lattice_dialects::anthropic::messages::{
-    Decoder, MessagesRequest, Rewrite, encode, encode_count, read_count, usage_of,
+    Decoder, MessagesRequest, MessagesWatch, Rewrite, encode, encode_count, usage_of,
 };
-use lattice_dialects::canonical::{Decode, Ended, Target};
-use lattice_dialects::gemini;
+use lattice_dialects::canonical::{Decode, Ended, Finish, Target};
 use lattice_dialects::openai::chat;
 use lattice_dialects::reply::{Relay, Translator, Verdict};
+use lattice_dialects::{Api, count, gemini};
 use serde_json::Value;
 
-use super::{added_up, writers};
+use super::{added_up, events, writers};
 use crate::order::{Told, decoded, decoded_whole};
 use crate::recorded::{Recording, recordings};
 
@@ -84,7 +84,7 @@ fn recorded_counts_are_read() {
         let sent = encode_count(&canonical, &to).unwrap();
         let sent: Value = serde_json::from_slice(&sent.body).unwrap();
         assert!(sent["messages"].is_array() && sent["max_tokens"].is_null());
-        assert!(read_count(&recording.body()).unwrap() > 0);
+        assert!(count::read(Api::Messages, &recording.body()).unwrap() > 0);
     }
     println!("{} counts", recordings.len());
     assert!(recordings.len() >= 2);
@@ -107,15 +107,15 @@ fn recorded_replies_pass_byte_for_byte_and_their_usage_is_seen() {
             continue;
         }
         let (told, _) = decoded(&body, &mut Decoder::default()).unwrap();
-        let watch = lattice_dialects::anthropic::messages::MessagesWatch::default();
-        let mut relay = Relay::new(Box::new(watch));
+        let mut relay = Relay::new(Box::new(MessagesWatch::default()));
         let mut out = Vec::new();
         relay.push(body.clone(), &mut |_| None, &mut out);
         relay.finish(&mut |_| None, &mut out);
         assert!(out.concat() == body, "{file}");
         assert_eq!(relay.ended(), Verdict::Finished, "{file}");
         assert_eq!(relay.progress().usage, told.usage, "{file}");
-        assert!(relay.progress().first_token_seen, "{file}");
+        let speaks = body.windows(19).any(|it| it == b"content_block_start");
+        assert_eq!(relay.progress().first_token_seen, speaks, "{file}");
         streams += 1;
     }
     println!("{streams} streams, {wholes} replies");
@@ -143,6 +143,11 @@ fn retold(
         return None;
     }
     let out = String::from_utf8(out.concat()).unwrap();
+    if told.choices[&0].finish == Some(Finish::Error) {
+        let last = events(&out).pop().unwrap();
+        assert_eq!(last["type"], "error", "{}", recording.file);
+        return None;
+    }
     added_up(&out);
     let (again, ended) = decoded(out.as_bytes(), &mut Decoder::default()).unwrap();
     assert_eq!(ended, Ended::Whole);
