@@ -4,6 +4,7 @@ mod bodies;
 mod failures;
 mod identity;
 mod media;
+mod recorded;
 mod replies;
 mod responses;
 
