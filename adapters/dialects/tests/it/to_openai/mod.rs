@@ -1,6 +1,7 @@
 //! OpenAI, and servers like it, as targets of requests in other dialects.
 
 mod bodies;
+mod endings;
 mod failures;
 mod identity;
 mod media;
