@@ -3,7 +3,6 @@
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::HeaderMap;
@@ -20,8 +19,9 @@ pub trait Transport: Send + Sync + 'static {
     /// A running exchange.
     type Exchange: Exchange;
 
-    /// Sends `request` to `provider` and waits for the head of its reply, at
-    /// most `first_byte`.
+    /// Sends `request` to `provider` and waits for the head of its reply, within the
+    /// provider's limits for the connection and for the first byte. Its other limits
+    /// are seen to by whoever asks.
     ///
     /// # Errors
     /// See [`TransportError`]; only [`TransportError::Unreached`] and
@@ -31,7 +31,6 @@ pub trait Transport: Send + Sync + 'static {
         dispatch: &Dispatch,
         provider: &Provider,
         request: UpstreamRequest,
-        first_byte: Duration,
     ) -> impl Future<Output = Result<Self::Exchange, TransportError>> + Send;
 }
 

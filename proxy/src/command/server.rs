@@ -32,8 +32,6 @@ use crate::listen::{self, Addresses, Listeners};
 use crate::metrics::Metrics;
 use crate::state::{self, State};
 
-/// How long a provider may think before its head.
-const FIRST_BYTE: Duration = Duration::from_secs(300);
 /// How long a reply that must end may take to say so, and then to let go.
 const CUT: Duration = Duration::from_secs(2);
 /// How long the last records may take to reach the store. What does not reach
@@ -206,7 +204,7 @@ async fn assemble(
             authorization: Policy::new(policy_set(config)?),
             constraints: Budgets::new(books.clone(), memory.clone()),
             audit: AuditTrail::new(journal.clone()),
-            execution: Remote::new(reach, providers, FIRST_BYTE, memory),
+            execution: Remote::new(reach, providers, catalog.targets(), memory),
         },
         catalog,
         metrics,

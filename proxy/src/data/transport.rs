@@ -21,9 +21,6 @@ use pingora::{Error, ErrorType};
 use crate::data::coalesce::Coalesce;
 use crate::data::pool::Pool;
 
-const CONNECT: Duration = Duration::from_secs(10);
-/// A provider may think for long between two tokens, but not for ever.
-const BETWEEN_READS: Duration = Duration::from_secs(300);
 const WRITE: Duration = Duration::from_secs(60);
 /// Bytes of a body that one write takes.
 const SLICE: usize = 64 * 1024;
@@ -66,8 +63,8 @@ impl Upstreams {
         }
         let address = resolve(&provider.host, provider.port).await?;
         let mut peer = HttpPeer::new(address, provider.tls, provider.host.to_string());
-        peer.options.connection_timeout = Some(CONNECT);
-        peer.options.total_connection_timeout = Some(CONNECT);
+        peer.options.connection_timeout = Some(provider.timeouts.connect);
+        peer.options.total_connection_timeout = Some(provider.timeouts.connect);
         peer.options.write_timeout = Some(WRITE);
         let peer = Arc::new(peer);
         let resolved = Resolved {
@@ -87,11 +84,13 @@ impl Upstreams {
         let stream = match pooled {
             Some(stream) => stream,
             None => {
-                let peer = self.peer(provider).await?;
-                let connected = self.connector.new_stream(&*peer).await;
-                let stream =
-                    connected.map_err(|error| TransportError::Unreached(error.to_string()))?;
-                Box::new(Coalesce::new(stream))
+                let connected = tokio::time::timeout(provider.timeouts.connect, async {
+                    let peer = self.peer(provider).await?;
+                    let connected = self.connector.new_stream(&*peer).await;
+                    connected.map_err(|error| TransportError::Unreached(error.to_string()))
+                });
+                let late = |_| TransportError::Unreached("not connected in time".into());
+                Box::new(Coalesce::new(connected.await.map_err(late)??))
             }
         };
         let mut session = HttpSession::new(stream);
@@ -108,7 +107,6 @@ impl Transport for Upstreams {
         dispatch: &Dispatch,
         provider: &Provider,
         request: UpstreamRequest,
-        first_byte: Duration,
     ) -> Result<PingoraExchange, TransportError> {
         let unreached = |error: Box<Error>| TransportError::Unreached(error.to_string());
         let Payload::Http {
@@ -126,7 +124,7 @@ impl Transport for Upstreams {
             let head =
                 Box::new(head(provider, path, headers, body.len(), dispatch).map_err(unreached)?);
             let sent = Instant::now();
-            match ask(&mut session, head, body, first_byte).await {
+            match ask(&mut session, head, body, provider.timeouts.first_byte).await {
                 Ok(()) => {
                     let (provider, pool) = (provider.name.clone(), self.pool.clone());
                     return Ok(PingoraExchange {
@@ -216,7 +214,6 @@ async fn ask(
             None => return Err(Failure::Broken("no response head".into())),
         }
     }
-    session.read_timeout = Some(BETWEEN_READS);
     Ok(())
 }
 
@@ -253,9 +250,7 @@ impl From<Failure> for TransportError {
     fn from(failure: Failure) -> Self {
         match failure {
             Failure::ClosedBeforeReply(why) | Failure::Broken(why) => Self::Broken(why),
-            Failure::Silent(after) => {
-                Self::TimedOut(format!("no reply within {} s", after.as_secs()))
-            }
+            Failure::Silent(after) => Self::TimedOut(format!("no reply within {after:?}")),
         }
     }
 }
@@ -284,13 +279,9 @@ impl Exchange for PingoraExchange {
     }
 
     async fn next(&mut self) -> Result<Option<Bytes>, TransportError> {
-        match self.session.read_body_bytes().await {
-            Ok(bytes) => Ok(bytes),
-            Err(error) if *error.etype() == ErrorType::ReadTimedout => {
-                Err(TransportError::TimedOut(error.to_string()))
-            }
-            Err(error) => Err(TransportError::Broken(error.to_string())),
-        }
+        // How long that may take is seen to by whoever reads.
+        let read = self.session.read_body_bytes().await;
+        read.map_err(|error| TransportError::Broken(error.to_string()))
     }
 
     async fn finish(self) {

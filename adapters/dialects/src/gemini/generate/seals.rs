@@ -101,7 +101,7 @@ impl<'a> Body<'a> {
         let thought = self.member(part, "thought");
         let thought = thought.is_some_and(|it| it.get() == "true");
         let signature = self.member(part, "thoughtSignature");
-        let sealed = signature.is_some_and(|it| is_seal(it));
+        let sealed = signature.is_some_and(is_seal);
         match (thought, sealed) {
             (true, true) => Fate::Goes,
             (true, false) if signature.is_none_or(|it| it.get() == "null") => Fate::Piece,

@@ -3,6 +3,7 @@
 mod decode;
 mod encode;
 mod errors;
+mod inbound;
 mod properties;
 mod recordings;
-mod told;
+pub mod told;

@@ -1,6 +1,10 @@
 //! Every recorded exchange of the Responses API, replayed.
 
 use bytes::Bytes;
+use lattice_dialects::anthropic::messages;
+use lattice_dialects::canonical::{Encoded, Target, Unsupported};
+use lattice_dialects::error::{ErrorBody, Mark};
+use lattice_dialects::gemini::generate;
 use lattice_dialects::openai::responses::{Decoder, ResponsesRequest, Rewrite, usage_of};
 use lattice_dialects::reply::{Translator, Verdict};
 use serde_json::Value;
@@ -70,14 +74,23 @@ fn recorded_requests_are_understood_or_refused_by_name() {
     let Some(all) = all("recorded_requests_are_understood_or_refused_by_name") else {
         return;
     };
-    let (mut understood, mut refused) = (0, 0);
+    let (mut understood, mut refused, mut claude, mut google) = (0, 0, 0, 0);
+    let to = |model| Target {
+        model,
+        output_cap: Some(4096),
+    };
     for recording in &all {
         let body = Bytes::from(recording.request().to_string());
         let Ok(request) = ResponsesRequest::parse(body) else {
             continue;
         };
         match request.canonical() {
-            Ok(_) => understood += 1,
+            Ok(request) => {
+                understood += 1;
+                let file = &recording.file;
+                claude += sent(file, messages::encode(&request, &to("claude-sonnet-4-5")));
+                google += sent(file, generate::encode(&request, &to("gemini-2.5-pro")));
+            }
             Err(error) => {
                 println!("{}: {error}", recording.file);
                 assert!(!error.field.is_empty());
@@ -85,8 +98,27 @@ fn recorded_requests_are_understood_or_refused_by_name() {
             }
         }
     }
-    println!("{understood} requests understood, {refused} refused by name");
+    println!(
+        "{understood} requests understood, {refused} refused by name; {claude} sent to Claude, {google} to Gemini"
+    );
     assert!(understood > 25, "most are understood: {understood}");
+    assert!(claude > 20 && google > 20, "most of them can be sent");
+}
+
+/// 1 if it could be sent; else the refusal names a field.
+fn sent(file: &str, encoded: Result<Encoded, Unsupported>) -> usize {
+    match encoded {
+        Ok(encoded) => {
+            let body: Value = serde_json::from_slice(&encoded.body).unwrap();
+            assert!(body.is_object(), "{file}");
+            1
+        }
+        Err(error) => {
+            println!("{file}: not sent: {error}");
+            assert!(!error.field.is_empty(), "{file}");
+            0
+        }
+    }
 }
 
 #[test]
@@ -134,6 +166,46 @@ fn recorded_replies_tell_their_usage() {
     }
     println!("{told} replies tell their usage");
     assert!(told >= 20);
+}
+
+#[test]
+fn an_error_event_takes_the_next_number_of_a_recorded_stream() {
+    let Some(all) = all("an_error_event_takes_the_next_number_of_a_recorded_stream") else {
+        return;
+    };
+    let error = ErrorBody {
+        status: 502,
+        message: "cut",
+        param: None,
+        code: None,
+        retry_after: None,
+        mark: Mark {
+            gate: "execution",
+            code: "provider_error",
+            request_id: "r",
+        },
+    };
+    let mut counted = 0;
+    for recording in all.iter().filter(|it| it.is_stream()) {
+        let body = recording.body();
+        let text = std::str::from_utf8(&body).unwrap();
+        let numbers = text.lines().filter_map(|line| line.strip_prefix("data: "));
+        let numbers = numbers.filter_map(|data| serde_json::from_str::<Value>(data).ok());
+        let last = numbers.filter_map(|event| event["sequence_number"].as_u64());
+        let (_, relay) = relayed(vec![body.clone()]);
+        let event = relay.error_event(&error);
+        let mut lines = std::str::from_utf8(&event).unwrap().lines();
+        let data = lines.find(|line| line.starts_with("data: ")).unwrap();
+        let data: Value = serde_json::from_str(data.trim_start_matches("data: ")).unwrap();
+        let next = last.max().map(|last| last + 1);
+        // There are servers that count nothing.
+        if next.is_some() {
+            assert_eq!(data["sequence_number"].as_u64(), next, "{}", recording.file);
+            counted += 1;
+        }
+    }
+    println!("{counted} streams count their events");
+    assert!(counted >= 18);
 }
 
 /// Through the canonical form and out again, as if the provider were another.

@@ -53,8 +53,12 @@ fn file<'a>(field: &Field<'a>, at: &Path<'_>) -> Result<Media<'a>, Unsupported> 
     }
     // The URL alone is what others get, and a name is all they can tell by.
     let media_type = file.text("mimeType")?.unwrap_or_default();
-    let is_image = has_prefix(&media_type, "image/") && !is_pdf(&url);
-    if !is_image && !(has_prefix(&media_type, "application/pdf") && is_pdf(&url)) {
+    let kind = if is_pdf(&url) {
+        "application/pdf"
+    } else {
+        "image/"
+    };
+    if !has_prefix(&media_type, kind) {
         let why = "must be image/…, or application/pdf for a URL that ends in .pdf; \
                    send other files as inlineData";
         return Err(file.refuse("mimeType", why));

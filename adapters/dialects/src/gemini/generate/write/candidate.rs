@@ -81,11 +81,11 @@ impl Candidate {
 
     pub(super) fn delta(&mut self, delta: &Delta<'_>) {
         match (&mut self.open, delta) {
-            (Some(Open::Call { .. }), Delta::Arguments(more)) => {
-                // One byte too many tells that it was cut.
-                if self.text.len() <= MAX_ARGUMENTS {
-                    self.text.push_str(more);
-                }
+            // One byte too many tells that it was cut.
+            (Some(Open::Call { .. }), Delta::Arguments(more))
+                if self.text.len() <= MAX_ARGUMENTS =>
+            {
+                self.text.push_str(more);
             }
             (Some(Open::Call { signature, .. }), Delta::Signature(data)) => {
                 *signature = Some(data.clone().into_owned());
@@ -183,7 +183,8 @@ impl Candidate {
         out.member("id", id);
         out.member("name", name);
         out.key("args");
-        out.raw(arguments);
+        // In a stream it must be one line. In JSON only space between values has more.
+        out.raw(&arguments.replace(['\n', '\r'], " "));
         out.close(b'}');
         if let Some(signature) = signature {
             out.member("thoughtSignature", signature);
