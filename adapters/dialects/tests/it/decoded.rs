@@ -1,6 +1,6 @@
 //! Chat replies and streams with the habits of the servers that send them.
 
-use lattice_dialects::canonical::{Decode, Ended, Finish, Garbled, Usage};
+use lattice_dialects::canonical::{Decode, Ended, Event, Finish, Garbled, Usage};
 use lattice_dialects::openai::chat::Decoder;
 use proptest::prelude::*;
 
@@ -304,6 +304,29 @@ fn reasons_to_finish_are_read_and_unknown_ones_are_no_success() {
     for reason in ["stop", "tool_calls"] {
         let told = told(&[call], reason);
         assert_eq!(told.choices[&0].finish, Some(Finish::ToolCalls), "{reason}");
+    }
+}
+
+#[test]
+fn calls_that_are_whole_need_no_reason_to_finish() {
+    let call = r#"{"tool_calls":[{"index":0,"id":"a","function":{"name":"f","arguments":"{}"}}]}"#;
+    let cut = call.replace("{}", "{");
+    for (delta, expected) in [
+        (call, Finish::ToolCalls),
+        (&*cut, Finish::Error),
+        (r#"{"content":"a"}"#, Finish::Error),
+    ] {
+        let mut decoder = Decoder::new("s", 1);
+        let mut finish = None;
+        let mut sink = |event: Event<'_>| {
+            if let Event::Finish { finish: told, .. } = event {
+                finish = Some(told);
+            }
+        };
+        for data in [chunk(delta, "null"), "[DONE]".into()] {
+            decoder.event(None, data.as_bytes(), &mut sink).unwrap();
+        }
+        assert_eq!(finish, Some(expected), "{delta}");
     }
 }
 

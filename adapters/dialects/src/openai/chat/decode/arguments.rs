@@ -17,6 +17,11 @@ impl Arguments {
         self.complete
     }
 
+    /// Whether they end in the middle.
+    pub(super) fn cut(&self) -> bool {
+        self.depth > 0
+    }
+
     pub(super) fn push(&mut self, piece: &str) -> Result<(), Garbled> {
         for byte in piece.bytes() {
             if self.in_string {

@@ -105,6 +105,11 @@ impl Calls {
         self.list.is_empty()
     }
 
+    /// Whether there are any, none of them cut.
+    pub(super) fn whole(&self) -> bool {
+        !self.list.is_empty() && self.list.iter().all(|call| !call.arguments.cut())
+    }
+
     /// Takes a piece, and tells what may be told. No other block may be open.
     pub(super) fn piece(
         &mut self,

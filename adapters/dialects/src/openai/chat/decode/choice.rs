@@ -311,6 +311,8 @@ impl Choice {
         let finish = match (&*native, self.calls.is_empty()) {
             // OpenAI itself says so of a call that was forced by name.
             ("stop" | "tool_calls" | "function_call", false) => Finish::ToolCalls,
+            // Recorded from OpenRouter, where what was behind it said nothing more.
+            ("", false) if self.calls.whole() => Finish::ToolCalls,
             ("stop", true) => Finish::Stop,
             // The latter is Mistral's, of its context window.
             ("length" | "model_length", _) => Finish::Length,

@@ -20,7 +20,8 @@ const MAX_CHOICES: u32 = 128;
 
 /// Reads what OpenAI and the servers that follow it reply. A stream is whole with
 /// `[DONE]`, or when every choice has a reason to be finished; a choice that
-/// `[DONE]` leaves without one finishes with an error.
+/// `[DONE]` leaves without one has called tools, if it has, or else finishes with an
+/// error.
 ///
 /// Holds at most 1 MiB of tool calls whose pieces alternate, and a few words for
 /// each choice.
