@@ -65,6 +65,7 @@ impl Constraints for Budgets {
             input_tokens_bound: Some(bound),
             output_cap: Some(cap),
             reserved,
+            spare_attempts: 0,
             noted: Vec::new(),
         };
         Ok(Granted { body, lease, terms })

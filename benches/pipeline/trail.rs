@@ -185,6 +185,7 @@ impl Slot for OutcomeRoom {
             provider: outcome.provider.as_deref(),
             model: outcome.model.as_deref(),
             attempts: outcome.attempts,
+            abandoned: outcome.abandoned,
             usage: outcome.usage.map(|usage| leaf::Usage {
                 input: usage.input,
                 cached_input: usage.cached_input,

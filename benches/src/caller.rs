@@ -2,6 +2,7 @@
 
 use lattice_kernel::principal::Named;
 use lattice_kernel::{Action, Ask, Dialect, NanoUsd, Price, Principal, Target, Usage};
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -44,6 +45,7 @@ pub fn target() -> Target {
         classification: None,
         price: Some(Arc::new(PerToken)),
         max_output_tokens: 4096,
+        weight: NonZeroU32::MIN,
     }
 }
 

@@ -9,8 +9,10 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use lattice_kernel::Clock as _;
+use lattice_providers::{Condition, Health};
 use metrics::{counter, gauge};
 use serde::Serialize;
+use tokio::time::Instant;
 
 use crate::background::in_time;
 use crate::books;
@@ -80,13 +82,7 @@ async fn ready(State(gateway): State<Arc<Gateway>>) -> Response {
                 gateway.gates.authorization.set().revision()
             ))),
         ),
-        (
-            "providers",
-            Part::of(Ok(format!(
-                "configured, not probed: {}",
-                gateway.providers.join(", ")
-            ))),
-        ),
+        ("providers", providers(&gateway)),
     ]);
     let status = if serves {
         StatusCode::OK
@@ -101,6 +97,33 @@ async fn ready(State(gateway): State<Arc<Gateway>>) -> Response {
         }),
     )
         .into_response()
+}
+
+/// The providers, and the targets that are left alone because they failed. That
+/// does not make the gateway unready: it says so itself, and may have others.
+fn providers(gateway: &Gateway) -> Part {
+    let now = Instant::now();
+    let targets = gateway.gates.execution.health.targets(now);
+    let unwell = targets.iter().filter_map(|target| {
+        let state = match target.condition {
+            Condition::Closed => return None,
+            Condition::HalfOpen => "half-open".to_owned(),
+            Condition::Open { until } => {
+                let wait = until.saturating_duration_since(now).as_secs();
+                format!("open, next probe in {wait} s")
+            }
+        };
+        Some(format!("{}/{} ({state})", target.provider, target.model))
+    });
+    let unwell: Vec<String> = unwell.collect();
+    Part::of(if unwell.is_empty() {
+        Ok(format!(
+            "configured, not probed: {}",
+            gateway.providers.join(", ")
+        ))
+    } else {
+        Err(format!("breakers: {}", unwell.join(", ")))
+    })
 }
 
 async fn metrics(State(gateway): State<Arc<Gateway>>) -> impl IntoResponse {
@@ -123,6 +146,7 @@ async fn observe(gateway: &Gateway) {
     }
     counter!("lattice_authz_failures_total").absolute(cache.failures);
     counter!("lattice_audit_dropped_total").absolute(gateway.journal.unrecorded());
+    observe_targets(&gateway.gates.execution.health);
     gauge!("lattice_audit_pending").set(float(gateway.journal.pending()));
     gauge!("lattice_requests_active").set(float(gateway.activity.running() as u64));
     // The names of spenders are in the store; without it the last figures stand.
@@ -143,6 +167,30 @@ async fn observe(gateway: &Gateway) {
                     .set(amount.as_usd());
             }
         }
+    }
+}
+
+/// Label values come from configuration: models that it does not list are `other`.
+fn observe_targets(health: &Health) {
+    for target in health.targets(Instant::now()) {
+        let labels = [
+            ("provider", target.provider.to_string()),
+            ("model", target.model.to_string()),
+        ];
+        let state = match target.condition {
+            Condition::Closed => 0.0,
+            Condition::HalfOpen => 1.0,
+            Condition::Open { .. } => 2.0,
+        };
+        gauge!("lattice_target_state", &labels).set(state);
+        gauge!("lattice_target_in_flight", &labels).set(f64::from(target.in_flight));
+    }
+    for (provider, attempted, count) in health.attempts() {
+        let labels = [
+            ("provider", provider.to_string()),
+            ("result", attempted.as_str().to_owned()),
+        ];
+        counter!("lattice_attempts_total", &labels).absolute(count);
     }
 }
 

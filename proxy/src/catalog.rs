@@ -1,13 +1,14 @@
 //! The models of one configuration, and the plan behind each.
 
 use std::collections::{BTreeMap, HashMap};
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use lattice_kernel::{Clock, Plan, Price, SystemClock, Target};
+use lattice_kernel::{Clock, Plan, Price, Routing, SystemClock, Target};
 use lattice_providers::{CatalogPrice, FlatPrice, Kind, Prices, Provider};
 
 use crate::config::Config;
-use crate::config::checked::{self, DEFAULT_OUTPUT_CAP};
+use crate::config::checked::{self, DEFAULT_OUTPUT_CAP, DEFAULT_RETRIES};
 
 /// What clients may ask for.
 pub struct Catalog {
@@ -46,7 +47,7 @@ impl Catalog {
                 .iter()
                 .map(|target| pricer.target(target))
                 .collect();
-            (model.name.clone(), Plan::new(targets))
+            (model.name.clone(), Plan::new(targets).routed(model.routing))
         });
         let models: BTreeMap<Arc<str>, Plan> = models.collect();
         let targets = models.values().flat_map(Plan::targets);
@@ -79,21 +80,35 @@ impl Catalog {
         }
         // What is configured of it, its price above all, holds by this name too.
         if let Some(target) = self.targets.get(&(provider.clone(), model.into())) {
-            return Some((name.into(), Plan::new([target.clone()])));
+            return Some((name.into(), alone(target.clone())));
         }
         let target = checked::Target {
             provider: provider.clone(),
             model: model.into(),
             price: None,
             max_output_tokens: DEFAULT_OUTPUT_CAP,
+            weight: NonZeroU32::MIN,
         };
-        Some((name.into(), Plan::new([self.pricer.target(&target)])))
+        Some((name.into(), alone(self.pricer.target(&target))))
+    }
+
+    /// The targets of all models.
+    pub fn targets(&self) -> impl Iterator<Item = &Arc<Target>> {
+        self.targets.values()
     }
 
     /// The configured models, in the order of their names.
     pub fn models(&self) -> impl Iterator<Item = (&str, &Plan)> {
         self.models.iter().map(|(name, plan)| (&**name, plan))
     }
+}
+
+/// The plan of a target that is asked for by its own name.
+fn alone(target: Arc<Target>) -> Plan {
+    Plan::new([target]).routed(Routing {
+        retries: DEFAULT_RETRIES,
+        ..Routing::default()
+    })
 }
 
 impl Pricer {
@@ -104,6 +119,7 @@ impl Pricer {
             classification: self.classifications.get(&target.provider).cloned(),
             price: self.price(target),
             max_output_tokens: target.max_output_tokens,
+            weight: target.weight,
         })
     }
 
@@ -128,7 +144,7 @@ impl Pricer {
 mod tests {
     use std::path::Path;
 
-    use lattice_kernel::Usage;
+    use lattice_kernel::{Balance, Usage};
 
     use super::*;
     use crate::config::load::parse;
@@ -154,6 +170,44 @@ mod tests {
         assert!(catalog.plan("own/another").is_some());
         for unknown in ["big", "other/big", "own/", "own/a b"] {
             assert!(catalog.plan(unknown).is_none(), "{unknown}");
+        }
+    }
+
+    #[test]
+    fn how_a_plan_is_walked_is_its_models_to_say() {
+        let check = |model: &str, target: &str| {
+            let text = format!(
+                "providers: {{ own: {{ kind: openai_compatible, base_url: http://127.0.0.1:9/v1 }} }}\n\
+                 models: [ {{ name: m, {model} targets: [ {{ provider: own, model: x, {target} }} ] }} ]"
+            );
+            let raw = parse(Path::new("lattice.yaml"), &text).expect("well-formed");
+            Config::check(raw, Path::new(""))
+        };
+        let walked = |model: &str, target: &str, name: &str| {
+            let catalog = Catalog::new(&check(model, target).expect("sound"));
+            let (_, plan) = catalog.plan(name).expect("known");
+            let Routing { balance, retries } = plan.routing();
+            (balance, retries, plan.targets()[0].weight.get())
+        };
+        assert_eq!(walked("", "", "m"), (Balance::Ordered, 1, 1));
+        let chosen = "balance: least_busy, retries: 0,";
+        let expected = (Balance::LeastBusy, 0, 7);
+        assert_eq!(walked(chosen, "weight: 7", "m"), expected);
+        assert_eq!(
+            walked(chosen, "weight: 7", "own/x"),
+            (Balance::Ordered, 1, 7)
+        );
+        for (model, target, named) in [
+            ("retries: 6,", "", "retries"),
+            ("", "weight: 0", "weight"),
+            ("", "weight: 1001", "weight"),
+        ] {
+            let error = check(model, target).expect_err("out of range").to_string();
+            assert!(error.starts_with("models.m: "), "{error}");
+            assert!(
+                error.contains(&format!("{named} is out of range")),
+                "{error}"
+            );
         }
     }
 }

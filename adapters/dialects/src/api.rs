@@ -17,6 +17,15 @@ pub enum Api {
 }
 
 impl Api {
+    /// The field of a request that holds the conversation.
+    pub(crate) fn conversation(self) -> &'static str {
+        match self {
+            Self::Chat | Self::Messages => "messages",
+            Self::Responses => "input",
+            Self::Generate => "contents",
+        }
+    }
+
     /// The body of an error reply.
     #[must_use]
     pub fn render_error(self, error: &ErrorBody<'_>) -> String {

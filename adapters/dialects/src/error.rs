@@ -59,7 +59,7 @@ pub fn translate(api: Api, facts: &ErrorFacts, status: u16, mark: Mark<'_>) -> B
     let error = ErrorBody {
         status,
         message: facts.message.as_deref().unwrap_or(&silent),
-        param: facts.context_length.then_some("messages"),
+        param: facts.context_length.then_some(api.conversation()),
         code: facts.context_length.then_some("context_length_exceeded"),
         retry_after: facts.retry_after,
         mark,

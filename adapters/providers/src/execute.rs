@@ -12,12 +12,15 @@ use lattice_dialects::{Api, Facts, Inbound};
 use lattice_kernel::call::Target;
 use lattice_kernel::gates::Execution;
 use lattice_kernel::proof::{Departure, Dispatch};
-use lattice_kernel::{Code, Ending, Gate, Intended, Outcome, Record, Refusal};
+use lattice_kernel::{Ending, Intended, Outcome, Record, Refusal};
+use tokio::time::Instant;
 use uuid::Uuid;
 
+use crate::attempts::{Missed, Step, Walk, attempted};
 use crate::kinds::{Asking, Forwarded, Prepared, Reads, wire};
 use crate::memory::Memory;
 use crate::provider::{Directory, Provider};
+use crate::resilience::{Attempted, Bounded, Flight, Health};
 use crate::transport::{Exchange, Transport, TransportError, UpstreamRequest};
 use crate::verdict::{Fault, fault_of, unsupported};
 
@@ -104,8 +107,8 @@ impl Outbound {
 pub struct Remote<T> {
     transport: T,
     directory: Directory,
-    /// How long a provider may stay silent before its head.
-    first_byte: Duration,
+    /// What is known of every target.
+    pub health: Health,
     /// What callers lose between two requests.
     pub memory: Arc<Memory>,
 }
@@ -125,8 +128,8 @@ pub enum Reply<E> {
 pub struct Answer<E> {
     /// Who answers.
     pub target: Arc<Target>,
-    /// The reply.
-    pub exchange: E,
+    /// The reply, under the time limits of its provider.
+    pub exchange: Bounded<E>,
     /// How it is read.
     pub reads: Reads,
     /// What was asked.
@@ -166,17 +169,18 @@ pub struct Failure {
 }
 
 impl<T> Remote<T> {
-    /// Calls the providers of `directory` over `transport`.
-    pub fn new(
+    /// Calls the providers of `directory` over `transport`, and keeps an eye on each
+    /// of `targets`.
+    pub fn new<'a>(
         transport: T,
         directory: Directory,
-        first_byte: Duration,
+        targets: impl IntoIterator<Item = &'a Arc<Target>>,
         memory: Arc<Memory>,
     ) -> Self {
         Self {
+            health: Health::new(directory.names().cloned(), targets),
             transport,
             directory,
-            first_byte,
             memory,
         }
     }
@@ -192,26 +196,11 @@ struct Call {
 
 /// An exchange under way.
 struct Opened<E> {
-    target: Arc<Target>,
-    exchange: E,
+    step: Step,
+    flight: Flight,
+    exchange: Bounded<E>,
     noted: Vec<Box<str>>,
     reads: Reads,
-}
-
-/// An attempt that came to nothing.
-struct Missed {
-    refusal: Refusal,
-    /// The target has seen nothing: another may be asked.
-    unseen: bool,
-}
-
-impl Missed {
-    fn before(refusal: Refusal) -> Self {
-        Self {
-            refusal,
-            unseen: true,
-        }
-    }
 }
 
 impl<T: Transport> Execution for Remote<T> {
@@ -233,20 +222,23 @@ impl<T: Transport> Execution for Remote<T> {
             body: Arc::new(body),
             scope: principal.key.id,
         };
-        let mut last = nothing_to_call();
-        for target in plan.targets() {
-            match self.attempt(&call, target, &mut record).await {
-                Ok(opened) => return self.conclude(opened, &call, record, noted).await,
-                Err(missed) => {
-                    last = missed.refusal;
-                    if !missed.unseen {
-                        break;
-                    }
-                    record.unreached();
+        let mut walk = Walk::of(&plan, &self.directory, &self.health, Instant::now());
+        while record.affords_attempt()
+            && let Some((step, flight)) = walk.next().await
+        {
+            let missed = match self.attempt(&call, step, flight, &mut record).await {
+                Ok(opened) if opened.is_success() => {
+                    return answer(opened, &call, record, noted);
                 }
-            }
+                Ok(opened) => match judge(opened, &call.body.asked).await {
+                    Ok(objection) => return rejected(objection, &call, record, noted),
+                    Err(missed) => missed,
+                },
+                Err(missed) => missed,
+            };
+            walk.missed(missed, Instant::now());
         }
-        failed(record, last)
+        failed(record, walk.given_up(Instant::now()))
     }
 }
 
@@ -254,21 +246,22 @@ impl<T: Transport> Remote<T> {
     async fn attempt(
         &self,
         call: &Call,
-        target: &Arc<Target>,
+        step: Step,
+        mut flight: Flight,
         record: &mut Record,
     ) -> Result<Opened<T::Exchange>, Missed> {
-        let Some(provider) = self.directory.get(&target.provider) else {
-            let why = format!("no provider {:?}", target.provider);
-            return Err(Missed::before(
-                TransportError::Unreached(why).refusal(&target.provider),
-            ));
-        };
-        let prepared = self.prepare(call, provider, target).await;
+        let (provider, target) = (&step.provider, &step.target);
         let Prepared {
             payload,
             mut noted,
             reads,
-        } = prepared.map_err(Missed::before)?;
+        } = match self.prepare(call, provider, target).await {
+            Ok(prepared) => prepared,
+            Err(refusal) => {
+                flight.call_off();
+                return Err(Missed::lasting(refusal));
+            }
+        };
         record.attempt(target.clone());
         let request = UpstreamRequest {
             payload,
@@ -276,21 +269,40 @@ impl<T: Transport> Remote<T> {
             target: target.clone(),
             scope: call.scope,
         };
-        let opened = self
-            .transport
-            .open(&call.dispatch, provider, request, self.first_byte)
-            .await;
-        let exchange = opened.map_err(|error| Missed {
-            unseen: error.is_unseen(),
-            refusal: error.refusal(&target.provider),
-        })?;
-        noted.extend(exchange.noted().iter().cloned());
-        Ok(Opened {
-            target: target.clone(),
-            exchange,
-            noted,
-            reads,
-        })
+        let opened = self.transport.open(&call.dispatch, provider, request);
+        let opened = tokio::time::timeout_at(step.deadline, opened);
+        match opened.await.unwrap_or_else(|_| Err(overdue(provider))) {
+            Ok(exchange) => {
+                noted.extend(exchange.noted().iter().cloned());
+                record.answered(exchange.status());
+                let exchange = Bounded::new(exchange, provider.timeouts, step.deadline);
+                Ok(Opened {
+                    step,
+                    flight,
+                    exchange,
+                    noted,
+                    reads,
+                })
+            }
+            Err(error) => {
+                let now = Instant::now();
+                // Cut short because others had taken its time: nothing was learnt.
+                if now < step.deadline || record.attempts() == 1 {
+                    flight.tell(attempted(&error), now);
+                }
+                if error.is_unseen() {
+                    record.unreached();
+                }
+                // An engine in this process has a queue of its own to wait in.
+                // And what egress forbids stays forbidden until somebody allows it.
+                let passes = !matches!(
+                    error,
+                    TransportError::Refused(_) | TransportError::Forbidden(_)
+                );
+                let refusal = error.refusal(&target.provider);
+                Err(Missed { refusal, passes })
+            }
+        }
     }
 
     /// A large body takes its time to translate, and other requests need the thread.
@@ -320,51 +332,118 @@ impl<T: Transport> Remote<T> {
             .await
             .unwrap_or_else(|error| Err(lattice_kernel::Draft::internal(error.to_string())))
     }
+}
 
-    async fn conclude(
-        &self,
-        opened: Opened<T::Exchange>,
-        call: &Call,
-        mut record: Record,
-        mut noted: Vec<Box<str>>,
-    ) -> Reply<T::Exchange> {
-        let Opened {
-            target,
-            exchange,
-            noted: translated,
-            reads,
-        } = opened;
-        noted.extend(translated);
-        let status = exchange.status();
-        record.answered(status);
-        if (200..=299).contains(&status) {
-            return Reply::Answer(Box::new(Answer {
-                target,
-                exchange,
-                reads,
-                body: call.body.clone(),
-                record,
-                noted,
-            }));
-        }
-        let headers = exchange.headers().clone();
-        let body = error_body(exchange).await;
-        let asked = &call.body.asked;
-        let (api, facts) = (asked.api(), reads.error(asked, &body));
-        match fault_of(&target.provider, status, &headers, facts.as_ref()) {
-            Fault::Provider(refusal) => failed(record, refusal),
-            Fault::Caller => Reply::Rejected(Box::new(Rejected {
-                target,
-                status,
-                headers,
-                api,
-                body,
-                facts,
-                noted,
-                outcome: record.close(Ending::Rejected),
-            })),
-        }
+impl<E: Exchange> Opened<E> {
+    fn is_success(&self) -> bool {
+        (200..=299).contains(&self.exchange.status())
     }
+}
+
+/// A reply begins: from here on nobody else is asked.
+fn answer<E>(
+    opened: Opened<E>,
+    call: &Call,
+    mut record: Record,
+    mut noted: Vec<Box<str>>,
+) -> Reply<E> {
+    let Opened {
+        step,
+        mut flight,
+        exchange,
+        noted: translated,
+        reads,
+    } = opened;
+    noted.extend(translated);
+    flight.tell(Attempted::Answered, Instant::now());
+    let deadline = step.deadline;
+    record.on_end(move |ending| {
+        let now = Instant::now();
+        // A reply that was still running then was ended by us.
+        if now < deadline {
+            flight.ended(ending, now);
+        }
+    });
+    Reply::Answer(Box::new(Answer {
+        target: step.target,
+        exchange,
+        reads,
+        body: call.body.clone(),
+        record,
+        noted,
+    }))
+}
+
+/// A target's objection to the request itself.
+struct Objection {
+    target: Arc<Target>,
+    status: u16,
+    headers: HeaderMap,
+    body: Bytes,
+    facts: Option<ErrorFacts>,
+    noted: Vec<Box<str>>,
+}
+
+/// Reads an error, and says whose fault it is.
+async fn judge<E: Exchange>(opened: Opened<E>, asked: &Asked) -> Result<Objection, Missed> {
+    let Opened {
+        step,
+        mut flight,
+        exchange,
+        noted,
+        reads,
+    } = opened;
+    let target = step.target;
+    let status = exchange.status();
+    let headers = exchange.headers().clone();
+    let body = error_body(exchange).await;
+    let (api, across) = reads.errors(asked);
+    let facts = wire::read_error(api, &body);
+    let fault = fault_of(&target.provider, status, &headers, facts.as_ref());
+    flight.tell(fault.attempted(), Instant::now());
+    match fault {
+        Fault::Account(refusal) => Err(Missed::lasting(refusal)),
+        Fault::Limit(refusal) => {
+            flight.cool(Instant::now(), refusal.retry_after.unwrap_or_default());
+            Err(Missed::passing(refusal))
+        }
+        Fault::Provider(refusal) => Err(Missed::passing(refusal)),
+        Fault::Caller => Ok(Objection {
+            target,
+            status,
+            headers,
+            body,
+            facts: facts.filter(|_| across),
+            noted,
+        }),
+    }
+}
+
+fn rejected<E>(
+    objection: Objection,
+    call: &Call,
+    record: Record,
+    mut noted: Vec<Box<str>>,
+) -> Reply<E> {
+    let Objection {
+        target,
+        status,
+        headers,
+        body,
+        facts,
+        noted: translated,
+    } = objection;
+    noted.extend(translated);
+    Reply::Rejected(Box::new(Rejected {
+        target,
+        status,
+        headers,
+        api: call.body.asked.api(),
+        body,
+        facts,
+        noted,
+        outcome: record.close(Ending::Rejected),
+    }))
 }
 
 /// The text of an error, as far as it comes in time and has room.
@@ -392,10 +471,7 @@ fn failed<E>(record: Record, refusal: Refusal) -> Reply<E> {
     Reply::Failed(Box::new(Failure { refusal, outcome }))
 }
 
-fn nothing_to_call() -> Refusal {
-    Refusal::new(
-        Gate::Execution,
-        Code::LatticeInternal,
-        "The plan names no target; report the request id.",
-    )
+fn overdue(provider: &Provider) -> TransportError {
+    let total = provider.timeouts.total;
+    TransportError::TimedOut(format!("the request took longer than {total:?}"))
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
 use lattice_kernel::Secret;
@@ -27,6 +28,33 @@ pub struct Provider {
     pub base_path: Box<str>,
     /// The header with the provider's key; `None` for servers that want none.
     pub credential: Option<(HeaderName, HeaderValue)>,
+    /// How long it may take.
+    pub timeouts: Timeouts,
+}
+
+/// How long a provider may take for each part of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    /// For a connection, the look-up of its name included.
+    pub connect: Duration,
+    /// From the end of the request to the head of the reply.
+    pub first_byte: Duration,
+    /// For more of the body, while somebody waits for it.
+    pub between_chunks: Duration,
+    /// From when the request may leave to the end of the reply, earlier attempts
+    /// and the waits between them included.
+    pub total: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(10),
+            first_byte: Duration::from_secs(300),
+            between_chunks: Duration::from_secs(300),
+            total: Duration::from_secs(3600),
+        }
+    }
 }
 
 /// The header that carries `key` to a provider of this kind, marked so that it is
@@ -54,6 +82,11 @@ impl Directory {
         Self {
             providers: named.collect(),
         }
+    }
+
+    /// Their names.
+    pub fn names(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.providers.keys()
     }
 
     /// The provider with this name.

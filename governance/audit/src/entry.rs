@@ -180,6 +180,7 @@ impl OpenIntent {
             provider: None,
             model: None,
             attempts: 0,
+            abandoned: 0,
             usage: None,
             cost_nano_usd: self.reserved_nano,
             estimated: true,

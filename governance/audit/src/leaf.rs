@@ -180,11 +180,14 @@ pub struct Outcome<'a> {
     pub model: Option<&'a str>,
     /// How many providers were called.
     pub attempts: u32,
+    /// Of these calls, the ones that were given up although they may have been billed.
+    pub abandoned: u32,
     /// Tokens; `None` where the provider told none.
     pub usage: Option<Usage>,
     /// What it cost; `None`, never 0, where that is unknown.
     pub cost_nano_usd: Option<i64>,
-    /// The cost is an upper bound, not a count.
+    /// The cost is not a count: it is an upper bound or, where an attempt was
+    /// abandoned and nothing was reserved, that of the last attempt alone.
     pub estimated: bool,
     /// From arrival to the first byte of the answer, microseconds.
     pub ttft_us: Option<u64>,
@@ -318,7 +321,8 @@ mod tests {
             status: Some(200),
             provider: Some("openai"),
             model: Some("gpt-5"),
-            attempts: 1,
+            attempts: 2,
+            abandoned: 1,
             usage: Some(Usage {
                 input: 3,
                 output: 4,
@@ -344,7 +348,7 @@ mod tests {
                 r#""request_id":"00000000-0000-0000-0000-000000000002","#,
                 r#""intent":{"chain":"00000000-0000-0000-0000-000000000001","seq":5},"#,
                 r#""ending":"client_gone","code":null,"status":200,"provider":"openai","#,
-                r#""model":"gpt-5","attempts":1,"usage":{"input":3,"cached_input":0,"#,
+                r#""model":"gpt-5","attempts":2,"abandoned":1,"usage":{"input":3,"cached_input":0,"#,
                 r#""cache_write":0,"output":4,"reasoning":0},"cost_nano_usd":7,"#,
                 r#""estimated":false,"ttft_us":10,"duration_us":20}"#
             )

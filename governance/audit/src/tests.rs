@@ -156,6 +156,7 @@ fn outcome(number: u128, intent: Position) -> Entry {
         provider: Some("openai"),
         model: Some("gpt-5"),
         attempts: 1,
+        abandoned: 0,
         usage: None,
         cost_nano_usd: Some(7),
         estimated: false,

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::net::IpAddr;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use crate::draft::Draft;
@@ -117,6 +118,30 @@ pub struct Target {
     pub price: Option<Arc<dyn Price>>,
     /// The cap that a request gets under a hard budget when it names none, tokens.
     pub max_output_tokens: u64,
+    /// Its share of the requests, beside the weights of the plan's other targets.
+    pub weight: NonZeroU32,
+}
+
+/// Which target of a plan is asked first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Balance {
+    /// The first one.
+    #[default]
+    Ordered,
+    /// Any one, each as often as its weight says.
+    Weighted,
+    /// The one with the fewest requests under way for its weight.
+    LeastBusy,
+}
+
+/// How a plan is walked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Routing {
+    /// Which target is asked first; the others follow in the order of the plan.
+    pub balance: Balance,
+    /// How often each target may be asked again, once all have failed and this one
+    /// in a way that may pass.
+    pub retries: u32,
 }
 
 /// Targets in the order in which they would be tried.
@@ -124,16 +149,31 @@ pub struct Target {
 pub struct Plan {
     targets: Arc<[Arc<Target>]>,
     offered: Option<Arc<[Arc<Target>]>>,
+    routing: Routing,
 }
 
 impl Plan {
-    /// A plan of these targets, best first.
+    /// A plan of these targets, best first, each asked once.
     #[must_use]
     pub fn new(targets: impl Into<Arc<[Arc<Target>]>>) -> Self {
         Self {
             targets: targets.into(),
             offered: None,
+            routing: Routing::default(),
         }
+    }
+
+    /// The same plan, walked like this.
+    #[must_use]
+    pub fn routed(mut self, routing: Routing) -> Self {
+        self.routing = routing;
+        self
+    }
+
+    /// How it is walked.
+    #[must_use]
+    pub fn routing(&self) -> Routing {
+        self.routing
     }
 
     /// The targets that are left.
@@ -147,6 +187,7 @@ impl Plan {
         Self {
             targets: self.offered.clone().unwrap_or_else(|| self.targets.clone()),
             offered: None,
+            routing: self.routing,
         }
     }
 
@@ -161,6 +202,7 @@ impl Plan {
         Self {
             targets: targets.map(|(target, _)| target.clone()).collect(),
             offered: Some(self.targets.clone()),
+            routing: self.routing,
         }
     }
 }
@@ -192,4 +234,32 @@ pub trait Arrival: Send {
         who: &Principal,
         draft: &mut Draft,
     ) -> impl Future<Output = Result<Call<Self::Body>, Refusal>> + Send;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plan_that_loses_a_target_is_walked_as_before() {
+        let target = |name: &str| {
+            Arc::new(Target {
+                provider: name.into(),
+                model: "m".into(),
+                classification: None,
+                price: None,
+                max_output_tokens: 1,
+                weight: NonZeroU32::MIN,
+            })
+        };
+        let routing = Routing {
+            balance: Balance::LeastBusy,
+            retries: 3,
+        };
+        let plan = Plan::new([target("a"), target("b")]).routed(routing);
+        let left = plan.filter(|target| &*target.provider == "b");
+        assert_eq!((left.targets().len(), left.routing()), (1, routing));
+        let offered = left.offered();
+        assert_eq!((offered.targets().len(), offered.routing()), (2, routing));
+    }
 }

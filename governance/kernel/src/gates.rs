@@ -54,7 +54,8 @@ pub trait Constraints: Send + Sync {
     type Lease: Lease;
 
     /// Checks the body and reserves for the dearest target of the plan, in the
-    /// windows that `at` lies in.
+    /// windows that `at` lies in: as often as [`Terms::spare_attempts`] says, and
+    /// once more.
     ///
     /// # Errors
     /// A `limit_*` refusal.
@@ -104,8 +105,8 @@ pub trait Audit: Send + Sync {
 
 /// Money held on the budgets until the call has ended.
 pub trait Lease: Send + 'static {
-    /// What is held: the most that the call can cost. `None` where no budget
-    /// applies and nothing was reckoned.
+    /// What is held: the most that the call can cost, spare attempts included.
+    /// `None` where no budget applies and nothing was reckoned.
     fn reserved(&self) -> Option<NanoUsd>;
     /// Replaces the hold by the true cost. Never blocks for long, never fails.
     fn settle(self, cost: NanoUsd);
@@ -134,8 +135,11 @@ pub struct Terms {
     pub input_tokens_bound: Option<u64>,
     /// Output tokens of one choice at the most; `None` where nothing caps it.
     pub output_cap: Option<u64>,
-    /// What the lease holds.
+    /// What the lease holds: the most that one attempt can cost, once for the attempt
+    /// that answers and once for each spare one.
     pub reserved: Option<NanoUsd>,
+    /// Attempts that may be given up although they may have been billed.
+    pub spare_attempts: u32,
     /// What was changed or dropped, for `x-lattice-noted`.
     pub noted: Vec<Box<str>>,
 }

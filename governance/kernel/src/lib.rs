@@ -24,7 +24,7 @@ pub mod record;
 pub mod refusal;
 pub mod secret;
 
-pub use call::{Action, Arrival, Ask, Call, Dialect, Head, Plan, Target};
+pub use call::{Action, Arrival, Ask, Balance, Call, Dialect, Head, Plan, Routing, Target};
 pub use clock::{Clock, SystemClock};
 pub use draft::Draft;
 pub use gates::Gates;

@@ -64,6 +64,18 @@ impl NanoUsd {
         Self(self.0.saturating_sub(other.0))
     }
 
+    /// So many times the sum, or [`Self::MAX`].
+    #[must_use]
+    pub fn saturating_mul(self, times: u32) -> Self {
+        Self::new(self.0.saturating_mul(u64::from(times))).unwrap_or(Self::MAX)
+    }
+
+    /// One of `parts` equal parts, rounded up; all of it where `parts` is 0.
+    #[must_use]
+    pub fn div_ceil(self, parts: u32) -> Self {
+        Self(self.0.div_ceil(u64::from(parts.max(1))))
+    }
+
     /// Dollars as a floating-point number: for metrics, never for reckoning.
     #[must_use]
     #[expect(

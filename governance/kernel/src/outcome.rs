@@ -51,11 +51,16 @@ pub struct Outcome {
     pub model: Option<Arc<str>>,
     /// Calls that may have reached a target.
     pub attempts: u32,
+    /// Of these, the ones that were given up although they may have been billed. The
+    /// cost holds their bound; where nothing was reckoned they have none, and the
+    /// cost is that of the last attempt alone.
+    pub abandoned: u32,
     /// As the target reported it.
     pub usage: Option<Usage>,
     /// `None`: unknown, because the target is unpriced or nothing was reckoned.
     pub cost: Option<NanoUsd>,
-    /// The cost is the reservation, because no usage was reported.
+    /// The cost is not a count: for an attempt that reported no usage it holds the
+    /// most that it can have cost.
     pub estimated: bool,
     /// What the lease held.
     pub reserved: Option<NanoUsd>,

@@ -64,8 +64,8 @@ impl<B> Intended<B> {
             ask,
             plan,
             body: granted.body,
+            record: Record::open(draft, granted.lease, slot, granted.terms.spare_attempts),
             noted: granted.terms.noted,
-            record: Record::open(draft, granted.lease, slot),
         }
     }
 

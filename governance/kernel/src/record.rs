@@ -33,13 +33,28 @@ impl Presence {
     }
 }
 
+/// Told how a call ended.
+type Witness = Box<dyn FnOnce(Ending) + Send>;
+
 /// Lease and audit slot of one call, and what is known of it so far.
 pub struct Record {
     closing: Option<Box<dyn Closing>>,
+    witness: Option<Witness>,
     presence: Presence,
     started: Instant,
-    target: Option<Arc<Target>>,
+    /// Attempts that may be given up although they may have been billed.
+    spare: u32,
+    /// Attempts that were.
+    sunk: u32,
     attempts: u32,
+    /// The last of them.
+    last: Attempt,
+}
+
+/// What is known of one attempt; before the first, nothing.
+#[derive(Default)]
+struct Attempt {
+    target: Option<Arc<Target>>,
     /// Something may have reached the target that it will bill.
     billable: bool,
     status: Option<u16>,
@@ -48,54 +63,66 @@ pub struct Record {
 }
 
 impl Record {
-    pub(crate) fn open<L: Lease, S: Slot>(draft: &Draft, lease: L, slot: S) -> Self {
+    pub(crate) fn open<L: Lease, S: Slot>(draft: &Draft, lease: L, slot: S, spare: u32) -> Self {
         Self {
             closing: Some(Box::new(Open { lease, slot })),
+            witness: None,
             presence: draft.presence.clone(),
             started: draft.started,
-            target: None,
+            spare,
+            sunk: 0,
             attempts: 0,
-            billable: false,
-            status: None,
-            usage: None,
-            first_byte: None,
+            last: Attempt::default(),
         }
     }
 
-    /// A call to `target` is about to leave: from here on it may be billed.
+    /// Whether another attempt may leave: there was none yet, the last one cannot
+    /// have been billed, or the money for one that may have been is held.
+    #[must_use]
+    pub fn affords_attempt(&self) -> bool {
+        !self.last.billable || self.sunk < self.spare
+    }
+
+    /// A call to `target` is about to leave: from here on it may be billed. The
+    /// attempt before it is over; what it may have cost stays on the bill.
     pub fn attempt(&mut self, target: Arc<Target>) {
-        self.target = Some(target);
+        self.sunk += u32::from(self.last.billable);
         self.attempts += 1;
-        self.billable = true;
+        self.last = Attempt {
+            target: Some(target),
+            billable: true,
+            ..Attempt::default()
+        };
     }
 
     /// The attempt is known not to have reached the target (no connection).
     pub fn unreached(&mut self) {
-        self.billable = false;
+        self.last.billable = false;
     }
 
     /// The target answered. Most error statuses mean that nothing was generated,
     /// and so nothing is billed; not those with which something in front of the
     /// target says that it gave up waiting for it.
     pub fn answered(&mut self, status: u16) {
-        self.first_byte
+        self.last
+            .first_byte
             .get_or_insert_with(|| self.started.elapsed());
-        self.status = Some(status);
+        self.last.status = Some(status);
         let gave_up = matches!(status, 408 | 499 | 502 | 504 | 520..=524);
         if status >= 400 && !gave_up {
-            self.billable = false;
+            self.last.billable = false;
         }
     }
 
     /// The usage that the target reported; the last one counts.
     pub fn used(&mut self, usage: Usage) {
-        self.usage = Some(usage);
+        self.last.usage = Some(usage);
     }
 
     /// What `usage` costs at the target that was called.
     #[must_use]
     pub fn cost_of(&self, usage: &Usage) -> Option<NanoUsd> {
-        let cost = self.target.as_ref()?.price.as_ref()?.cost(usage)?;
+        let cost = self.last.target.as_ref()?.price.as_ref()?.cost(usage)?;
         (cost <= NanoUsd::CALL).then_some(cost)
     }
 
@@ -108,7 +135,13 @@ impl Record {
     /// From arrival to the first byte, once there was one.
     #[must_use]
     pub fn first_byte(&self) -> Option<Duration> {
-        self.first_byte
+        self.last.first_byte
+    }
+
+    /// `witness` is told how the call ends, once: when the record is closed or
+    /// dropped. Takes the place of an earlier one, which is told nothing.
+    pub fn on_end(&mut self, witness: impl FnOnce(Ending) + Send + 'static) {
+        self.witness = Some(Box::new(witness));
     }
 
     /// Settles the lease and queues the outcome leaf.
@@ -119,39 +152,65 @@ impl Record {
     fn end(&mut self, ending: Ending) -> Outcome {
         let reserved = self.closing.as_ref().and_then(|closing| closing.reserved());
         let (cost, estimated) = self.charge(reserved);
+        let target = self.last.target.as_ref();
         let outcome = Outcome {
             ending,
-            status: self.status,
-            provider: self.target.as_ref().map(|target| target.provider.clone()),
-            model: self.target.as_ref().map(|target| target.model.clone()),
+            status: self.last.status,
+            provider: target.map(|target| target.provider.clone()),
+            model: target.map(|target| target.model.clone()),
             attempts: self.attempts,
-            usage: self.usage,
+            abandoned: self.sunk,
+            usage: self.last.usage,
             cost,
             estimated,
             reserved,
-            first_byte: self.first_byte,
+            first_byte: self.last.first_byte,
             duration: self.started.elapsed(),
         };
         if let Some(closing) = self.closing.take() {
             closing.close(&outcome);
         }
+        if let Some(witness) = self.witness.take() {
+            witness(ending);
+        }
         outcome
     }
 
-    /// Nothing where nothing can have been billed; what the target reported
-    /// where it did; else the whole reservation, marked as an estimate. The
-    /// books may show more than the provider bills, never less.
+    /// What the last attempt cost, and the bound of each that was given up before
+    /// it. The books may show more than the providers bill, never less.
     fn charge(&self, reserved: Option<NanoUsd>) -> (Option<NanoUsd>, bool) {
-        if !self.billable {
+        let bound = reserved.map(|reserved| self.bound(reserved));
+        let (last, estimated) = self.charge_of_last(bound);
+        if self.sunk == 0 {
+            return (last, estimated);
+        }
+        let cost = match bound {
+            Some(bound) => last.map(|last| last.saturating_add(bound.saturating_mul(self.sunk))),
+            // Nothing bounds the ones given up: what is known is on the bill, but
+            // a call that may have cost something is never said to be free.
+            None => last.filter(|last| *last > NanoUsd::ZERO),
+        };
+        (cost, true)
+    }
+
+    /// Nothing where nothing can have been billed; what the target reported where
+    /// it did; else the most that it can be, marked as an estimate.
+    fn charge_of_last(&self, bound: Option<NanoUsd>) -> (Option<NanoUsd>, bool) {
+        if !self.last.billable {
             return (Some(NanoUsd::ZERO), false);
         }
-        match &self.usage {
+        match &self.last.usage {
             Some(usage) => match self.cost_of(usage) {
                 Some(cost) => (Some(cost), false),
-                None => (reserved, reserved.is_some()),
+                None => (bound, bound.is_some()),
             },
-            None => (reserved, true),
+            None => (bound, true),
         }
+    }
+
+    /// The most that one attempt can cost, of what is reserved for all.
+    fn bound(&self, reserved: NanoUsd) -> NanoUsd {
+        reserved.div_ceil(self.spare.saturating_add(1))
     }
 }
 

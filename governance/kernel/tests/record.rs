@@ -2,6 +2,10 @@
 
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
+#[path = "record/attempts.rs"]
+mod attempts;
+
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -20,6 +24,9 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 const HELD: u64 = 1000;
+
+/// What a test does with the record of a call to the target.
+type Play = Arc<dyn Fn(Record, Arc<Target>) + Send + Sync>;
 
 #[derive(Debug, Clone, PartialEq)]
 enum Event {
@@ -49,7 +56,9 @@ impl Log {
 struct Stage {
     log: Log,
     refuse_at: Option<Gate>,
-    play: fn(Record, Arc<Target>),
+    play: Play,
+    reserved: Option<u64>,
+    spare_attempts: u32,
 }
 
 #[derive(Debug)]
@@ -133,17 +142,20 @@ impl Constraints for Stage {
         self.log.push(Event::Reserved);
         Ok(Granted {
             body: (),
-            lease: Held(self.log.clone()),
-            terms: Terms::default(),
+            lease: Held(self.log.clone(), self.reserved),
+            terms: Terms {
+                spare_attempts: self.spare_attempts,
+                ..Terms::default()
+            },
         })
     }
 }
 
-struct Held(Log);
+struct Held(Log, Option<u64>);
 
 impl Lease for Held {
     fn reserved(&self) -> Option<NanoUsd> {
-        Some(nano(HELD))
+        self.1.map(nano)
     }
     fn settle(self, cost: NanoUsd) {
         self.0.push(Event::Settled(cost.get()));
@@ -203,6 +215,7 @@ impl Arrival for Request {
             classification: None,
             price: Some(Arc::new(TwoPerToken)),
             max_output_tokens: 10,
+            weight: NonZeroU32::MIN,
         };
         let ask = Ask {
             action: Action::Infer,
@@ -220,48 +233,56 @@ impl Arrival for Request {
     }
 }
 
-fn walk(
-    refuse_at: Option<Gate>,
-    play: fn(Record, Arc<Target>),
-) -> (Result<(), Refusal>, Vec<Event>) {
-    walk_of(&mut draft(), refuse_at, play)
+impl Stage {
+    /// Nobody refuses, and `HELD` is held for one attempt.
+    fn playing(play: impl Fn(Record, Arc<Target>) + Send + Sync + 'static) -> Self {
+        Self {
+            log: Log::default(),
+            refuse_at: None,
+            play: Arc::new(play),
+            reserved: Some(HELD),
+            spare_attempts: 0,
+        }
+    }
+
+    fn walk(self, draft: &mut Draft) -> (Result<(), Refusal>, Vec<Event>) {
+        let log = self.log.clone();
+        let gates = Gates {
+            identity: self.clone(),
+            authorization: self.clone(),
+            constraints: self.clone(),
+            audit: self.clone(),
+            execution: self,
+        };
+        let request = Request(Head::default(), log.clone());
+        let walked = futures::executor::block_on(pipeline::govern(&gates, draft, request));
+        (walked, log.events())
+    }
 }
 
-fn walk_of(
-    draft: &mut Draft,
+fn walk(
     refuse_at: Option<Gate>,
-    play: fn(Record, Arc<Target>),
+    play: impl Fn(Record, Arc<Target>) + Send + Sync + 'static,
 ) -> (Result<(), Refusal>, Vec<Event>) {
-    let log = Log::default();
     let stage = Stage {
-        log: log.clone(),
         refuse_at,
-        play,
+        ..Stage::playing(play)
     };
-    let gates = Gates {
-        identity: stage.clone(),
-        authorization: stage.clone(),
-        constraints: stage.clone(),
-        audit: stage.clone(),
-        execution: stage,
-    };
-    let request = Request(Head::default(), log.clone());
-    let walked = futures::executor::block_on(pipeline::govern(&gates, draft, request));
-    (walked, log.events())
+    stage.walk(&mut draft())
 }
 
 fn draft() -> Draft {
     Draft::new(Dialect::OpenAi, SystemClock.now(), Instant::now())
 }
 
-fn served(play: fn(Record, Arc<Target>)) -> Vec<Event> {
+fn served(play: impl Fn(Record, Arc<Target>) + Send + Sync + 'static) -> Vec<Event> {
     let (walked, events) = walk(None, play);
     assert!(walked.is_ok());
     events
 }
 
 /// The end of a served walk: how the record was closed, and what was settled.
-fn ending(play: fn(Record, Arc<Target>)) -> (Event, Event) {
+fn ending(play: impl Fn(Record, Arc<Target>) + Send + Sync + 'static) -> (Event, Event) {
     let events = served(play);
     assert_eq!(
         events[..4],
@@ -362,10 +383,11 @@ fn what_cannot_have_been_billed_costs_nothing() {
 fn what_is_dropped_because_the_client_left_says_so() {
     let mut draft = draft();
     draft.presence.leave();
-    let (_, events) = walk_of(&mut draft, None, |mut record, target| {
+    let stage = Stage::playing(|mut record, target| {
         record.attempt(target);
         drop(record);
     });
+    let (_, events) = stage.walk(&mut draft);
     let gone = Event::Closed(Ending::ClientGone, Some(HELD), true);
     assert_eq!(events[4..], [gone, Event::Settled(HELD)]);
 }
@@ -392,29 +414,13 @@ fn a_usage_that_cannot_be_priced_settles_in_full() {
 
 #[test]
 fn a_panic_in_execution_still_settles() {
-    let log = Log::default();
-    let inner = log.clone();
+    let stage = Stage::playing(|mut record, target| {
+        record.attempt(target);
+        panic!("on purpose")
+    });
+    let log = stage.log.clone();
     let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || {
-        let stage = Stage {
-            log: inner.clone(),
-            refuse_at: None,
-            play: |mut record, target| {
-                record.attempt(target);
-                panic!("on purpose")
-            },
-        };
-        let gates = Gates {
-            identity: stage.clone(),
-            authorization: stage.clone(),
-            constraints: stage.clone(),
-            audit: stage.clone(),
-            execution: stage,
-        };
-        futures::executor::block_on(pipeline::govern(
-            &gates,
-            &mut draft(),
-            Request(Head::default(), inner),
-        ))
+        stage.walk(&mut draft())
     }));
     assert!(outcome.is_err());
     assert_eq!(

@@ -145,22 +145,32 @@ impl Ledger {
     ) -> Result<(Hold, Vec<Exhausted>), Box<Exhausted>> {
         let starts = Window::ALL.map(|window| window.start(at));
         let mut books = self.books.lock();
-        let mut over = Vec::new();
-        for scope in scopes {
-            books.check(at, &starts, scope, amount, &mut over)?;
-        }
-        let held = scopes.iter().map(|scope| {
-            let account = (scope.kind, scope.id);
-            let balances = books.balances(account, &starts);
-            for balance in &mut *balances {
-                balance.reserved = balance.reserved.saturating_add(amount);
-            }
-            Held {
-                account,
-                starts: balances.map(|balance| balance.start),
-            }
-        });
-        let held = held.collect();
+        let over = books.room(at, &starts, scopes, amount)?;
+        let held = books.hold(&starts, scopes, amount);
+        Ok((Hold::new(self.clone(), held, amount), over))
+    }
+
+    /// Holds `wanted` where no budget, hard or soft, is over its limit with it;
+    /// else what [`Self::reserve`] does with `least`.
+    ///
+    /// # Errors
+    /// The first hard budget without room for `least`.
+    pub fn reserve_up_to(
+        &self,
+        at: OffsetDateTime,
+        scopes: &[Scope],
+        wanted: NanoUsd,
+        least: NanoUsd,
+    ) -> Result<(Hold, Vec<Exhausted>), Box<Exhausted>> {
+        let starts = Window::ALL.map(|window| window.start(at));
+        let mut books = self.books.lock();
+        let fits = |over: Vec<Exhausted>| over.is_empty();
+        let (amount, over) = if books.room(at, &starts, scopes, wanted).is_ok_and(fits) {
+            (wanted, Vec::new())
+        } else {
+            (least, books.room(at, &starts, scopes, least)?)
+        };
+        let held = books.hold(&starts, scopes, amount);
         Ok((Hold::new(self.clone(), held, amount), over))
     }
 
@@ -223,6 +233,36 @@ impl Books {
 
     fn balances(&mut self, account: Account, starts: &Starts) -> &mut Balances {
         current(&mut self.balances, account, starts)
+    }
+
+    /// The soft budgets that are over their limit with `amount`.
+    fn room(
+        &mut self,
+        at: OffsetDateTime,
+        starts: &Starts,
+        scopes: &[Scope],
+        amount: NanoUsd,
+    ) -> Result<Vec<Exhausted>, Box<Exhausted>> {
+        let mut over = Vec::new();
+        for scope in scopes {
+            self.check(at, starts, scope, amount, &mut over)?;
+        }
+        Ok(over)
+    }
+
+    fn hold(&mut self, starts: &Starts, scopes: &[Scope], amount: NanoUsd) -> Vec<Held> {
+        let held = scopes.iter().map(|scope| {
+            let account = (scope.kind, scope.id);
+            let balances = self.balances(account, starts);
+            for balance in &mut *balances {
+                balance.reserved = balance.reserved.saturating_add(amount);
+            }
+            Held {
+                account,
+                starts: balances.map(|balance| balance.start),
+            }
+        });
+        held.collect()
     }
 
     fn check(
@@ -391,6 +431,38 @@ mod tests {
         let (_hold, over) = ledger.reserve(NOW, &[team()], usd(6)).expect("soft");
         assert_eq!(over.len(), 1);
         assert_eq!(ledger.applies(&[team()]), Some(Mode::Soft));
+    }
+
+    #[test]
+    fn more_than_the_least_is_held_only_where_no_budget_minds() {
+        let held = |budgets: &[Budget]| {
+            let ledger = Ledger::default();
+            ledger.set_budgets(budgets.iter().cloned());
+            let reserved = ledger.reserve_up_to(NOW, &[team()], usd(80), usd(40));
+            let (hold, over) = reserved.expect("room for the least");
+            (hold.reserved().map(NanoUsd::get), over.len())
+        };
+        assert_eq!(
+            held(&[budget(Window::Month, 80, Mode::Hard)]),
+            (Some(80), 0)
+        );
+        assert_eq!(
+            held(&[budget(Window::Month, 79, Mode::Hard)]),
+            (Some(40), 0)
+        );
+        assert_eq!(
+            held(&[budget(Window::Month, 79, Mode::Soft)]),
+            (Some(40), 0)
+        );
+        assert_eq!(
+            held(&[budget(Window::Month, 39, Mode::Soft)]),
+            (Some(40), 1)
+        );
+        let ledger = Ledger::default();
+        ledger.set_budgets([budget(Window::Month, 39, Mode::Hard)]);
+        let refused = ledger.reserve_up_to(NOW, &[team()], usd(80), usd(40));
+        assert!(refused.is_err());
+        assert_eq!(state(&ledger, NOW), (0, 0), "a refusal holds nothing");
     }
 
     #[test]

@@ -97,6 +97,7 @@ impl<'a> Input<'a> {
             classification,
             price: _,
             max_output_tokens: _,
+            weight: _,
         } = self.target;
         to.object("resource", |to| {
             to.leaf("type", Leaf::Text("model"));

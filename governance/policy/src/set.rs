@@ -213,6 +213,7 @@ impl PolicySet {
             classification: None,
             price: None,
             max_output_tokens: 4096,
+            weight: std::num::NonZeroU32::MIN,
         };
         let input = Input::new(&who, &ask, &target, OffsetDateTime::UNIX_EPOCH);
         evaluate(&mut self.engine, input.document(self.reach.context)).map(|_| ())

@@ -2,13 +2,14 @@
 
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use lattice_kernel::{NanoUsd, Secret};
+use lattice_kernel::{Balance, NanoUsd, Routing, Secret};
 use lattice_limits::{Budget, Mode, ScopeKind, Window};
-use lattice_providers::{FlatPrice, Provider};
+use lattice_providers::{Egress, FlatPrice, Provider};
 
 use crate::config::load::ConfigError;
 use crate::config::providers::{self, Local};
@@ -31,6 +32,8 @@ pub struct Config {
     pub database: Database,
     /// The upstreams.
     pub providers: Vec<Provider>,
+    /// Where they may be.
+    pub egress: Egress,
     /// Those of them whose models run in this process.
     pub local: Vec<Local>,
     /// Classification by provider, where it has one.
@@ -68,6 +71,8 @@ pub struct Model {
     pub name: Arc<str>,
     /// Best first; never empty.
     pub targets: Vec<Target>,
+    /// Which of them is asked first, and how often again.
+    pub routing: Routing,
 }
 
 /// One model at one provider.
@@ -81,6 +86,8 @@ pub struct Target {
     pub price: Option<FlatPrice>,
     /// The cap under a hard budget.
     pub max_output_tokens: u64,
+    /// Its share beside the other targets.
+    pub weight: NonZeroU32,
 }
 
 /// The audit journal.
@@ -96,6 +103,12 @@ pub struct Audit {
 
 /// The cap that a request gets under a hard budget if nothing else is configured.
 pub const DEFAULT_OUTPUT_CAP: u64 = 4096;
+/// How often a target is asked again if nothing else is configured.
+pub const DEFAULT_RETRIES: u32 = 1;
+/// How often it may be at the most.
+const MOST_RETRIES: u32 = 5;
+/// The largest weight.
+const HEAVIEST: u32 = 1000;
 
 impl Config {
     /// What the environment alone says: a provider for each key that it holds.
@@ -144,9 +157,12 @@ impl Config {
             .collect::<Result<Vec<_>, _>>()?;
         unique("models", models.iter().map(|model| &*model.name))?;
         let data_dir = data_dir(raw.data_dir.clone(), base)?;
+        let egress = Egress::allowing(&raw.security.egress.allow)
+            .map_err(|what| ConfigError::invalid("security.egress.allow", what))?;
         let (mut providers, mut base_urls, mut local) = (Vec::new(), HashMap::new(), Vec::new());
         for (name, provider) in &raw.providers {
             let checked = providers::check(name, provider, base)?;
+            providers::admit(&egress, &checked.provider)?;
             if let Some(base_url) = checked.base_url {
                 base_urls.insert(checked.provider.name.clone(), base_url);
             } else {
@@ -169,6 +185,7 @@ impl Config {
             database,
             classifications: classifications(&raw.providers),
             providers,
+            egress,
             local,
             base_urls,
             models,
@@ -304,12 +321,37 @@ fn check_model(model: &raw::Model, providers: &HashSet<&str>) -> Result<Model, C
             model: target.model.as_str().into(),
             price: price.transpose()?,
             max_output_tokens,
+            weight: weight(&at, target.weight)?,
         })
     });
     Ok(Model {
         name: model.name.as_str().into(),
         targets: targets.collect::<Result<_, _>>()?,
+        routing: routing(&at, model)?,
     })
+}
+
+fn weight(at: &str, weight: Option<u32>) -> Result<NonZeroU32, ConfigError> {
+    let weight = NonZeroU32::new(weight.unwrap_or(1)).filter(|weight| weight.get() <= HEAVIEST);
+    weight.ok_or_else(|| {
+        ConfigError::invalid(at, format!("weight is out of range; from 1 to {HEAVIEST}"))
+    })
+}
+
+fn routing(at: &str, model: &raw::Model) -> Result<Routing, ConfigError> {
+    let retries = model.retries.unwrap_or(DEFAULT_RETRIES);
+    if retries > MOST_RETRIES {
+        return Err(ConfigError::invalid(
+            at,
+            format!("retries is out of range; from 0 to {MOST_RETRIES}"),
+        ));
+    }
+    let balance = match model.balance {
+        raw::Balance::Ordered => Balance::Ordered,
+        raw::Balance::Weighted => Balance::Weighted,
+        raw::Balance::LeastBusy => Balance::LeastBusy,
+    };
+    Ok(Routing { balance, retries })
 }
 
 fn classifications(

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use lattice_identity::LatticeKey;
 use lattice_inference::{EngineKind, LoadOptions, LocalModels, Options};
-use lattice_providers::{Kind, Place, Provider, provider};
+use lattice_providers::{Egress, Kind, Place, Provider, Timeouts, egress, provider};
 
 use crate::config::checked::{data_dir, secret};
 use crate::config::load::ConfigError;
@@ -21,6 +21,8 @@ const PARALLEL: u32 = 4;
 const QUEUE: u32 = 64;
 /// How long an idle model stays in memory, unless configured.
 const KEEP_ALIVE: Duration = Duration::from_secs(300);
+/// The longest that a provider may take for anything: a day.
+const LONGEST_MS: u64 = 24 * 60 * 60 * 1000;
 /// The folder in `data_dir` that models are looked for in.
 pub const MODELS: &str = "models";
 /// The provider that serves them where nothing is configured.
@@ -92,7 +94,10 @@ pub fn add_found_models(raw: &mut Raw) -> Result<(), ConfigError> {
             model: model.name,
             price: None,
             max_output_tokens: None,
+            weight: None,
         }],
+        balance: raw::Balance::default(),
+        retries: None,
     }));
     Ok(())
 }
@@ -119,6 +124,7 @@ pub fn check(name: &str, raw: &raw::Provider, base: &Path) -> Result<Checked, Co
                 authority: "".into(),
                 base_path: "".into(),
                 credential: None,
+                timeouts: timeouts(&at, &raw.timeouts)?,
             },
             base_url: None,
         }),
@@ -134,6 +140,11 @@ fn misplaced(at: &str, raw: &raw::Provider) -> Result<(), ConfigError> {
     let keys = [
         ("base_url", raw.base_url.is_some(), local),
         ("api_key", raw.api_key.is_some(), local),
+        (
+            "timeouts.connect_ms",
+            raw.timeouts.connect_ms.is_some(),
+            local,
+        ),
         ("model_dir", raw.model_dir.is_some(), !local),
         ("engine", raw.engine.is_some(), !local),
         ("context", raw.context.is_some(), !local),
@@ -199,9 +210,54 @@ fn remote(
             authority: url.authority.into(),
             base_path: versioned(url.path, versions).into(),
             credential: credential.transpose()?,
+            timeouts: timeouts(&at, &raw.timeouts)?,
         },
         base_url: Some(base_url.into()),
     })
+}
+
+fn timeouts(at: &str, raw: &raw::Timeouts) -> Result<Timeouts, ConfigError> {
+    let limit = |key: &str, value: Option<u64>, default: Duration| match value {
+        None => Ok(default),
+        Some(millis) if (1..=LONGEST_MS).contains(&millis) => Ok(Duration::from_millis(millis)),
+        Some(millis) => Err(ConfigError::invalid(
+            format!("{at}.timeouts.{key}"),
+            format!("{millis} is out of range; from 1 to {LONGEST_MS}"),
+        )),
+    };
+    let default = Timeouts::default();
+    Ok(Timeouts {
+        connect: limit("connect_ms", raw.connect_ms, default.connect)?,
+        first_byte: limit("first_byte_ms", raw.first_byte_ms, default.first_byte)?,
+        between_chunks: limit(
+            "between_chunks_ms",
+            raw.between_chunks_ms,
+            default.between_chunks,
+        )?,
+        total: limit("total_ms", raw.total_ms, default.total)?,
+    })
+}
+
+/// An address that is written out is judged before anything is sent; what a name
+/// resolves to can only be judged when it is dialled.
+pub fn admit(egress: &Egress, provider: &Provider) -> Result<(), ConfigError> {
+    let refused =
+        |what| ConfigError::invalid(format!("providers.{}.base_url", provider.name), what);
+    let host = &*provider.host;
+    if egress::is_disguised(host) {
+        return Err(refused(format!(
+            "{host:?} is a number that may be taken for an address; write the address as four decimal numbers, or a host name"
+        )));
+    }
+    match egress::literal(host) {
+        Some(address) if address.is_unspecified() => Err(refused(format!(
+            "{host} is where servers listen and not where they are called; for one on this machine write 127.0.0.1"
+        ))),
+        Some(address) => egress
+            .admit(host, address)
+            .map_err(|forbidden| refused(forbidden.to_string())),
+        None => Ok(()),
+    }
 }
 
 /// People write the base URL of a versioned API with and without its version.
@@ -343,6 +399,37 @@ mod tests {
                     "providers.p.{key}: has no meaning for kind `{}`; remove it",
                     provider.kind.0.name()
                 )
+            );
+        }
+    }
+
+    #[test]
+    fn a_timeout_out_of_range_is_named() {
+        let provider = |timeouts| raw::Provider {
+            base_url: Some("http://127.0.0.1:1".into()),
+            timeouts,
+            ..raw::Provider::new(Kind::named("openai").expect("a kind"))
+        };
+        let checked = |timeouts| check("p", &provider(timeouts), Path::new(""));
+        let sound = checked(raw::Timeouts {
+            first_byte_ms: Some(1500),
+            ..raw::Timeouts::default()
+        });
+        let expected = Timeouts {
+            first_byte: Duration::from_millis(1500),
+            ..Timeouts::default()
+        };
+        assert_eq!(sound.ok().map(|it| it.provider.timeouts), Some(expected));
+        for millis in [0, LONGEST_MS + 1] {
+            let error = checked(raw::Timeouts {
+                total_ms: Some(millis),
+                ..raw::Timeouts::default()
+            });
+            assert_eq!(
+                error.err().map(|error| error.to_string()),
+                Some(format!(
+                    "providers.p.timeouts.total_ms: {millis} is out of range; from 1 to {LONGEST_MS}"
+                ))
             );
         }
     }

@@ -29,7 +29,7 @@ pub struct Raw {
     pub budgets: Vec<Budget>,
     /// How the audit journal behaves.
     pub audit: Audit,
-    /// Secrets of the gateway itself.
+    /// Secrets of the gateway itself, and where it may connect to.
     pub security: Security,
 }
 
@@ -98,6 +98,9 @@ pub struct Provider {
     pub api_key: Option<SecretSource>,
     /// The highest data classification that may go there, for policy.
     pub classification: Option<String>,
+    /// How long it may take.
+    #[serde(default)]
+    pub timeouts: Timeouts,
     /// `llama_cpp`: folder of GGUF files. Default: `models` in `data_dir`.
     pub model_dir: Option<PathBuf>,
     /// `llama_cpp`: what runs the models.
@@ -122,6 +125,7 @@ impl Provider {
             base_url: None,
             api_key: None,
             classification: None,
+            timeouts: Timeouts::default(),
             model_dir: None,
             engine: None,
             context: None,
@@ -131,6 +135,20 @@ impl Provider {
             keep_alive_seconds: None,
         }
     }
+}
+
+/// How long a provider may take, in milliseconds.
+#[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Timeouts {
+    /// For a connection. Default: 10000.
+    pub connect_ms: Option<u64>,
+    /// From the end of the request to the first byte of the reply. Default: 300000.
+    pub first_byte_ms: Option<u64>,
+    /// For more of a reply that has begun. Default: 300000.
+    pub between_chunks_ms: Option<u64>,
+    /// For the whole call, retries and waits included; a stream that still runs is ended. Default: 3600000.
+    pub total_ms: Option<u64>,
 }
 
 /// What runs the models of a `llama_cpp` provider.
@@ -182,8 +200,26 @@ impl JsonSchema for Kind {
 pub struct Model {
     /// What clients write in `model`.
     pub name: String,
-    /// Who answers, best first; the next one where the one before cannot be reached.
+    /// Who answers, best first; the next one where the one before fails before its first byte.
     pub targets: Vec<Target>,
+    /// Which of the targets is asked first.
+    #[serde(default)]
+    pub balance: Balance,
+    /// How often each target is asked again once all have failed in a way that may pass: from 0 to 5. Default: 1.
+    pub retries: Option<u32>,
+}
+
+/// Which of a model's targets is asked first. The others stand in for it in their order.
+#[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Balance {
+    /// The first one.
+    #[default]
+    Ordered,
+    /// Any one, each as often as its weight says.
+    Weighted,
+    /// The one with the fewest requests under way for its weight.
+    LeastBusy,
 }
 
 /// One model at one provider.
@@ -198,6 +234,8 @@ pub struct Target {
     pub price: Option<Price>,
     /// The cap that a request gets under a hard budget if it names none, in tokens.
     pub max_output_tokens: Option<u64>,
+    /// Its share beside the other targets, where the model is balanced: from 1 to 1000. Default: 1.
+    pub weight: Option<u32>,
 }
 
 /// A price in USD per million tokens.
@@ -302,10 +340,22 @@ pub enum OnFull {
     Gap,
 }
 
-/// Secrets of the gateway itself.
+/// Secrets of the gateway itself, and where it may connect to.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Security {
     /// Keys are stored as HMAC under it. Left out: made once, in `data_dir`. Must be set with `database.url`.
     pub pepper: Option<SecretSource>,
+    /// Where the gateway may connect to.
+    pub egress: Egress,
+}
+
+/// Where the gateway may connect to. Public addresses always; a private or loopback
+/// one where a `base_url` holds it literally, or `localhost`.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Egress {
+    /// Further addresses (`10.1.2.3`) and ranges (`10.0.0.0/8`) that host names may resolve to.
+    /// Link-local addresses and metadata services open only to an entry of their own.
+    pub allow: Vec<String>,
 }

@@ -4,7 +4,6 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
@@ -67,16 +66,15 @@ impl Transport for Reach {
         dispatch: &Dispatch,
         provider: &Provider,
         request: UpstreamRequest,
-        first_byte: Duration,
     ) -> Result<AnyExchange, TransportError> {
         match (&request.payload, self.local.get(&provider.name)) {
             (Payload::Http { .. }, _) => {
-                let opened = self.http.open(dispatch, provider, request, first_byte);
+                let opened = self.http.open(dispatch, provider, request);
                 opened.await.map(AnyExchange::Http)
             }
             (Payload::InProcess, Some(models)) => {
                 let begun = begin(models, dispatch, &request);
-                let exchange = tokio::time::timeout(first_byte, begun)
+                let exchange = tokio::time::timeout(provider.timeouts.first_byte, begun)
                     .await
                     .map_err(|_| TransportError::TimedOut("no slot came free".into()))??;
                 Ok(AnyExchange::Local(exchange))

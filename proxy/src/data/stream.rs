@@ -9,7 +9,7 @@ use lattice_dialects::canonical;
 use lattice_dialects::error::{Mark, annotate, translate};
 use lattice_dialects::reply::Verdict;
 use lattice_kernel::{Code, Dialect, Draft, Ending, Gate, NanoUsd, Record, Refusal, Target, Usage};
-use lattice_providers::{Answer, Exchange, Rejected};
+use lattice_providers::{Answer, Exchange, Rejected, TransportError};
 use pingora::http::ResponseHeader;
 use pingora::protocols::http::ServerSession;
 
@@ -140,20 +140,20 @@ async fn whole<E: Exchange>(
             exchange.finish().await;
             reader
                 .whole(body, &mut |usage| price(&record, usage))
-                .map_err(|garbled| (garbled.to_string(), "sent a reply that cannot be read"))
+                .map_err(|garbled| TransportError::Broken(garbled.to_string()))
+                .map_err(|why| (why, "sent a reply that cannot be read; try again."))
         }
-        Err((why, _)) => Err((why, "broke its reply off")),
+        Err((why @ TransportError::TimedOut(_), _)) => {
+            Err((why, "did not end its reply in time; try again."))
+        }
+        Err((why, _)) => Err((why, "broke its reply off; try again.")),
     };
     let (body, usage) = match read {
         Ok(read) => read,
         Err((why, did)) => {
-            let refusal = Refusal::new(
-                Gate::Execution,
-                Code::ProviderError,
-                format!("Provider {:?} {did}; try again.", target.provider),
-            );
-            tracing::warn!(request_id = %draft.request_id, why, "reply cut");
-            close(gateway, draft, record, Ending::Cut);
+            let (ending, refusal) = unfinished(&target.provider, &why, did);
+            tracing::warn!(request_id = %draft.request_id, %why, "reply cut");
+            close(gateway, draft, record, ending);
             respond::refusal(session, draft, &refusal).await?;
             return Ok(end_of(session));
         }
@@ -277,7 +277,7 @@ enum Ended {
     /// The client left.
     Client,
     /// The upstream's body ended, or broke for the reason given.
-    Upstream(Option<String>),
+    Upstream(Option<TransportError>),
     /// The gateway stops.
     Stopping,
 }
@@ -303,13 +303,13 @@ impl Pump {
             let mut ended = match read {
                 Ok(Some(chunk)) => self.gather(chunk, exchange),
                 Ok(None) => Some(Ended::Upstream(None)),
-                Err(error) => Some(Ended::Upstream(Some(error.to_string()))),
+                Err(error) => Some(Ended::Upstream(Some(error))),
             };
             if let Some(Ended::Upstream(_)) = ended {
                 self.flush();
             } else if let Some(fault) = self.reader.fault() {
                 // Nothing more can be read from it: let go of the upstream.
-                ended = Some(Ended::Upstream(Some(fault)));
+                ended = Some(Ended::Upstream(Some(TransportError::Broken(fault))));
             }
             if let Some(bytes) = join(&mut self.out)
                 && session.write_response_body(bytes, false).await.is_err()
@@ -334,7 +334,7 @@ impl Pump {
                     self.push(chunk);
                 }
                 Some(Ok(None)) => return Some(Ended::Upstream(None)),
-                Some(Err(error)) => return Some(Ended::Upstream(Some(error.to_string()))),
+                Some(Err(error)) => return Some(Ended::Upstream(Some(error))),
             }
         }
         None
@@ -354,7 +354,7 @@ impl Pump {
 
     /// How a stream whose upstream is through has ended, and what the client is
     /// told if that was not its proper end.
-    fn verdict(&mut self, draft: &Draft, provider: &str, fault: Option<String>) -> Ending {
+    fn verdict(&mut self, draft: &Draft, provider: &str, fault: Option<TransportError>) -> Ending {
         match self.reader.ended() {
             Verdict::Finished => Ending::Finished,
             // The provider's own error event has been passed on, or is said anew.
@@ -365,17 +365,18 @@ impl Pump {
                 Ending::Failed(Code::ProviderError)
             }
             Verdict::Cut => {
-                let why = fault.unwrap_or_else(|| "the stream ended without its end mark".into());
-                tracing::warn!(request_id = %draft.request_id, why, "stream cut");
-                let refusal = Refusal::new(
-                    Gate::Execution,
-                    Code::ProviderError,
-                    format!(
-                        "Provider {provider:?} broke the stream off; what has come so far is incomplete. Try again."
-                    ),
-                );
+                let unmarked = || "the stream ended without its end mark".to_owned();
+                let why = fault.unwrap_or_else(|| TransportError::Broken(unmarked()));
+                tracing::warn!(request_id = %draft.request_id, %why, "stream cut");
+                let did = match why {
+                    TransportError::TimedOut(_) => {
+                        "did not end the stream in time; what has come so far is incomplete. Try again."
+                    }
+                    _ => "broke the stream off; what has come so far is incomplete. Try again.",
+                };
+                let (ending, refusal) = unfinished(provider, &why, did);
                 self.last_words(draft, &refusal);
-                Ending::Cut
+                ending
             }
         }
     }
@@ -423,6 +424,32 @@ fn used(usage: &canonical::Usage) -> Usage {
     }
 }
 
+/// How a reply that its upstream did not end goes on record, and what the client is
+/// told that the provider `did`.
+fn unfinished(provider: &str, why: &TransportError, did: &str) -> (Ending, Refusal) {
+    let (code, ending) = match why {
+        // Not the provider's doing.
+        TransportError::Refused(refusal) => {
+            return (Ending::Failed(refusal.code), refusal.clone());
+        }
+        TransportError::TimedOut(_) => {
+            let code = Code::ProviderTimeout;
+            (code, Ending::Failed(code))
+        }
+        _ => (Code::ProviderError, Ending::Cut),
+    };
+    let message = format!("Provider {provider:?} {did}");
+    (ending, Refusal::new(Gate::Execution, code, message))
+}
+
+fn too_large() -> Refusal {
+    Refusal::new(
+        Gate::Execution,
+        Code::LatticeOverloaded,
+        "The reply is larger than this gateway reads in one piece; ask for a stream or for less, or have server.max_body_mib raised.",
+    )
+}
+
 fn close(gateway: &Gateway, draft: &Draft, record: Record, ending: Ending) {
     let outcome = record.close(ending);
     gateway
@@ -445,7 +472,10 @@ fn join(out: &mut Vec<Bytes>) -> Option<Bytes> {
 }
 
 /// A body that is read whole, or why not with what there is of it.
-async fn collect<E: Exchange>(exchange: &mut E, most: usize) -> Result<Bytes, (String, Bytes)> {
+async fn collect<E: Exchange>(
+    exchange: &mut E,
+    most: usize,
+) -> Result<Bytes, (TransportError, Bytes)> {
     let mut body = BytesMut::new();
     let mut only: Option<Bytes> = None;
     loop {
@@ -458,13 +488,10 @@ async fn collect<E: Exchange>(exchange: &mut E, most: usize) -> Result<Bytes, (S
                 }
                 body.extend_from_slice(&chunk);
                 if body.len() > most {
-                    return Err((
-                        "the reply is larger than server.max_body_mib".into(),
-                        body.freeze(),
-                    ));
+                    return Err((TransportError::Refused(too_large()), body.freeze()));
                 }
             }
-            Err(error) => return Err((error.to_string(), only.unwrap_or_else(|| body.freeze()))),
+            Err(error) => return Err((error, only.unwrap_or_else(|| body.freeze()))),
         }
     }
 }

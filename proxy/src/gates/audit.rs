@@ -203,6 +203,7 @@ impl Drop for OutcomeRoom {
                 provider: None,
                 model: None,
                 attempts: 0,
+                abandoned: 0,
                 usage: None,
                 cost: Some(NanoUsd::ZERO),
                 estimated: false,
@@ -231,6 +232,7 @@ impl OutcomeRoom {
             provider: outcome.provider.as_deref(),
             model: outcome.model.as_deref(),
             attempts: outcome.attempts,
+            abandoned: outcome.abandoned,
             usage: outcome.usage.map(|usage| leaf::Usage {
                 input: usage.input,
                 cached_input: usage.cached_input,

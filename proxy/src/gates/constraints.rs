@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use lattice_kernel::gates::{Constraints, Granted, Terms};
+use lattice_kernel::gates::{Constraints, Granted, Lease as _, Terms};
 use lattice_kernel::{Ask, Code, Gate, NanoUsd, Plan, Price, Principal, Refusal, Usage};
 use lattice_limits::{Exhausted, Family, Hold, Mode, PromptSize, Scope, ScopeKind, input_bound};
 use lattice_providers::{Asked, Memory, Outbound};
@@ -49,19 +49,26 @@ impl Constraints for Budgets {
         let scopes = scopes_of(who);
         if matches!(body.asked, Asked::Count(_)) {
             // Providers count for nothing.
-            let (lease, _) = self.reserve(at, &scopes, NanoUsd::ZERO)?;
+            let reserved = self.reserve(at, &scopes, Some(NanoUsd::ZERO), plan)?;
             return Ok(Granted {
                 body,
-                lease,
-                terms: Terms::default(),
+                lease: reserved.lease,
+                terms: Terms {
+                    reserved: Some(NanoUsd::ZERO),
+                    spare_attempts: reserved.spare_attempts,
+                    ..Terms::default()
+                },
             });
         }
         let Some(mode) = self.books.ledger.applies(&scopes) else {
-            let (hold, _) = self.reserve(at, &scopes, NanoUsd::ZERO)?;
+            let reserved = self.reserve(at, &scopes, None, plan)?;
             return Ok(Granted {
                 body,
-                lease: hold.unreckoned(),
-                terms: Terms::default(),
+                lease: reserved.lease,
+                terms: Terms {
+                    spare_attempts: reserved.spare_attempts,
+                    ..Terms::default()
+                },
             });
         };
         let families = families_of(plan);
@@ -86,29 +93,52 @@ impl Constraints for Budgets {
         if dearest.is_none() && mode == Mode::Hard {
             return Err(unpriced(plan));
         }
-        let (hold, over) = self.reserve(at, &scopes, dearest.unwrap_or(NanoUsd::ZERO))?;
-        terms.reserved = dearest;
+        let Reserved {
+            lease,
+            spare_attempts,
+            over,
+        } = self.reserve(at, &scopes, dearest, plan)?;
+        terms.reserved = lease.reserved();
+        terms.spare_attempts = spare_attempts;
         terms.noted = notes(plan, &body, &over);
-        let lease = if dearest.is_some() {
-            hold
-        } else {
-            hold.unreckoned()
-        };
         Ok(Granted { body, lease, terms })
     }
 }
 
+/// What is held for one call.
+struct Reserved {
+    lease: Hold,
+    /// Attempts that may be given up although they may have been billed.
+    spare_attempts: u32,
+    /// Soft budgets over their limit.
+    over: Vec<Exhausted>,
+}
+
 impl Budgets {
+    /// Holds `dearest` for the attempt that answers and, where there is a second
+    /// target to ask and no budget minds, once more for one that is given up. `None`:
+    /// what an attempt costs was not reckoned.
     fn reserve(
         &self,
         at: OffsetDateTime,
         scopes: &[Scope],
-        amount: NanoUsd,
-    ) -> Result<(Hold, Vec<Exhausted>), Refusal> {
-        self.books
-            .ledger
-            .reserve(at, scopes, amount)
-            .map_err(|exhausted| spent(at, amount, &exhausted))
+        dearest: Option<NanoUsd>,
+        plan: &Plan,
+    ) -> Result<Reserved, Refusal> {
+        let spare = u32::from(plan.targets().len() > 1);
+        let least = dearest.unwrap_or(NanoUsd::ZERO);
+        let wanted = least.saturating_mul(spare + 1);
+        let reserved = self.books.ledger.reserve_up_to(at, scopes, wanted, least);
+        let (hold, over) = reserved.map_err(|exhausted| spent(at, least, &exhausted))?;
+        let has_spare = hold.reserved() == Some(wanted);
+        Ok(Reserved {
+            lease: match dearest {
+                Some(_) => hold,
+                None => hold.unreckoned(),
+            },
+            spare_attempts: if has_spare { spare } else { 0 },
+            over,
+        })
     }
 }
 

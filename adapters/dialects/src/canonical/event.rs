@@ -132,6 +132,17 @@ pub trait Decode: fmt::Debug + Send {
     /// more is to be read then.
     fn event(&mut self, name: Option<&[u8]>, data: &[u8], sink: Sink<'_>) -> Result<(), Garbled>;
 
+    /// A piece of an event that is too long to be held, as it came; `last`: its end,
+    /// or that of the stream. Only a dialect that repeats itself can do without such
+    /// an event.
+    ///
+    /// # Errors
+    /// As [`event`](Self::event).
+    fn oversize(&mut self, piece: &[u8], last: bool, sink: Sink<'_>) -> Result<(), Garbled> {
+        let _ = (piece, last, sink);
+        Err(Garbled("an event that is too long to be held".into()))
+    }
+
     /// A reply that came in one piece, the end of it included.
     ///
     /// # Errors

@@ -119,6 +119,11 @@ impl Sift {
         std::str::from_utf8(found.as_deref()?).ok()
     }
 
+    /// Whether the document has ended, so that nothing more is to be found.
+    pub(crate) fn is_done(&self) -> bool {
+        matches!(self.state, State::Done)
+    }
+
     /// Takes the next piece.
     pub(crate) fn push(&mut self, piece: &[u8]) {
         let mut rest = piece;
@@ -362,7 +367,7 @@ mod tests {
             [Step::Key(key), rest @ ..] => at(value.as_object()?.get(*key)?, rest),
             [Step::Each, rest @ ..] => {
                 let elements = value.as_array()?.iter();
-                elements.filter_map(|element| at(element, rest)).last()
+                elements.filter_map(|element| at(element, rest)).next_back()
             }
         }
     }

@@ -194,7 +194,9 @@ impl Told {
                 }
                 None => Ok(()),
             },
-            Frame::Oversize { .. } => Err(Garbled("an event of more than 1 MiB".into())),
+            Frame::Oversize { raw, last } => {
+                decoder.oversize(raw, *last, &mut |event| self.event(&event, price))
+            }
         };
         if let Err(garbled) = read {
             self.garbled = Some(garbled);
@@ -205,7 +207,7 @@ impl Told {
         self.note(event);
         self.writer.event(event, price);
         if self.writer.is_full() {
-            let why = "it is longer than the caller's dialect lets a stream be held";
+            let why = "longer than a stream of the caller's dialect may be";
             self.garbled.get_or_insert_with(|| Garbled(why.into()));
         }
     }

@@ -39,6 +39,11 @@ impl LongEvent {
         self.sift.get(path)
     }
 
+    /// As [`Sift::is_done`]: the event was not cut.
+    pub(crate) fn is_done(&self) -> bool {
+        self.sift.is_done()
+    }
+
     /// Takes the next piece of the event as it came.
     pub(crate) fn push(&mut self, piece: &[u8]) {
         let mut rest = piece;

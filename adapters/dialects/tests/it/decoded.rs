@@ -246,6 +246,34 @@ fn a_server_that_repeats_id_and_name_makes_one_call() {
 }
 
 #[test]
+fn arguments_may_be_the_object_itself() {
+    let told = told(
+        &[r#"{"tool_calls":[{"id":"a","function":{"name":"f","arguments":{"x": [1]}}}]}"#],
+        "tool_calls",
+    );
+    assert_eq!(calls(&told), [("a", "f", r#"{"x": [1]}"#)]);
+}
+
+#[test]
+fn what_is_drawn_or_spoken_is_a_block_of_its_own_kind() {
+    let told = told(
+        &[
+            r#"{"content":"See:","images":[],"audio":null}"#,
+            r#"{"images":[{"type":"image_url","image_url":{"url":"data:image/png;base64,aGk="}}]}"#,
+            r#"{"audio":{"id":"audio_1","data":"aGk="}}"#,
+        ],
+        "stop",
+    );
+    assert_eq!(told.choices[&0].blocks, ["text", "native", "native"]);
+}
+
+#[test]
+fn a_detail_of_no_type_is_a_thought_all_the_same() {
+    let told = told(&[r#"{"reasoning_details":[{"text":"hm"}]}"#], "stop");
+    assert_eq!(told.choices[&0].reasoning, "hm");
+}
+
+#[test]
 fn the_old_function_call_is_a_call() {
     let told = told(
         &[
@@ -263,6 +291,7 @@ fn reasons_to_finish_are_read_and_unknown_ones_are_no_success() {
     for (reason, expected) in [
         ("stop", Finish::Stop),
         ("length", Finish::Length),
+        ("model_length", Finish::Length),
         ("content_filter", Finish::ContentFilter),
         ("error", Finish::Error),
         ("tool_calls", Finish::Error),

@@ -2,11 +2,13 @@
 //! test of what must happen instead.
 
 use bytes::Bytes;
-use lattice_dialects::canonical::Target;
+use lattice_dialects::canonical::{Decode, Target};
 use lattice_dialects::gemini;
 use lattice_dialects::openai::chat::{ChatRequest, Decoder};
+use lattice_dialects::openai::responses;
 use serde_json::{Value, json};
 
+use crate::order::decoded;
 use crate::translated::{
     BARE_CALL, CALL, SEALED, TEXT, THOUGHT, chunks, claude, claudes, google, stream, whole,
 };
@@ -54,6 +56,43 @@ fn a_whole_reply_of_gemini_says_why_it_finished() {
         whole(google(), TWO_CALLS)["choices"][0]["finish_reason"],
         "tool_calls"
     );
+}
+
+#[test]
+fn text_and_call_of_a_responses_stream_are_both_forwarded() {
+    let body = stream(&[
+        r#"{"type":"response.created","response":{"id":"resp_1","model":"gpt-5"}}"#,
+        r#"{"type":"response.output_item.added","output_index":0,"item":{"type":"message","content":[]}}"#,
+        r#"{"type":"response.output_text.delta","output_index":0,"content_index":0,"delta":"Let me see."}"#,
+        r#"{"type":"response.output_item.done","output_index":0,"item":{"type":"message","content":[{"type":"output_text","text":"Let me see."}]}}"#,
+        r#"{"type":"response.output_item.added","output_index":1,"item":{"type":"function_call","call_id":"c","name":"f","arguments":""}}"#,
+        r#"{"type":"response.function_call_arguments.delta","output_index":1,"delta":"{}"}"#,
+        r#"{"type":"response.output_item.done","output_index":1,"item":{"type":"function_call","call_id":"c","name":"f","arguments":"{}"}}"#,
+        r#"{"type":"response.completed","response":{"status":"completed"}}"#,
+    ]);
+    let chunks = chunks(Box::new(responses::Decoder::default()), &body);
+    let text: Vec<Value> = deltas(&chunks, "content");
+    assert!(text.contains(&json!("Let me see.")), "{text:?}");
+    assert_eq!(deltas(&chunks, "tool_calls")[0][0]["id"], "c");
+    assert_eq!(finish(&chunks), "tool_calls");
+}
+
+/// To vLLM, and so by chat completions, the same call reads the same.
+#[test]
+fn a_call_by_way_of_vllm_is_the_one_that_claude_would_make() {
+    let native = claudes(&[TEXT, CALL], "tool_use");
+    let vllm = stream(&[
+        r#"{"id":"r","choices":[{"index":0,"delta":{"role":"assistant","content":"Hello"}}]}"#,
+        r#"{"id":"r","choices":[{"index":0,"delta":{"content":" you"}}]}"#,
+        r#"{"id":"r","choices":[{"index":0,"delta":{"tool_calls":[{"id":"toolu_1","type":"function","index":0,"function":{"name":"f","arguments":""}}]}}]}"#,
+        r#"{"id":"r","choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"function":{"arguments":"{\"a\":1}"}}]}}]}"#,
+        r#"{"id":"r","choices":[{"index":0,"delta":{"content":""},"finish_reason":"tool_calls","stop_reason":null}]}"#,
+        "[DONE]",
+    ]);
+    let mut chat = Decoder::new("s", 1);
+    let read = |body: &str, decoder: &mut dyn Decode| decoded(body.as_bytes(), decoder).unwrap().0;
+    let told = read(&vllm, &mut chat);
+    assert_eq!(told.essence(), read(&native, &mut *claude()).essence());
 }
 
 #[test]

@@ -153,22 +153,27 @@ impl Reads {
         })
     }
 
-    /// What the body of an error reply says; `None` where it is in the caller's own
-    /// dialect, or not to be understood.
-    pub(crate) fn error(self, asked: &Asked, body: &[u8]) -> Option<ErrorFacts> {
-        let api = match (self, asked) {
-            (Self::Same, _) => return None,
-            (Self::Of(api), _) => api,
+    /// The API whose errors come back to `asked`, and whether that is of another
+    /// dialect than the caller's.
+    pub(crate) fn errors(self, asked: &Asked) -> (Api, bool) {
+        match (self, asked) {
+            (Self::Same, _) => (asked.api(), false),
+            (Self::Of(api), _) => (api, true),
             (Self::Embeddings(theirs), Asked::Embedding(request)) if request.api() == theirs => {
-                return None;
+                (asked.api(), false)
             }
-            (Self::Embeddings(EmbedApi::OpenAi), _) => Api::Chat,
-            (Self::Embeddings(EmbedApi::Gemini), _) => Api::Generate,
-        };
-        match api {
-            Api::Chat | Api::Responses => openai::read_error(body),
-            Api::Messages => messages::read_error(body),
-            Api::Generate => generate::read_error(body),
+            (Self::Embeddings(EmbedApi::OpenAi), _) => (Api::Chat, true),
+            (Self::Embeddings(EmbedApi::Gemini), _) => (Api::Generate, true),
         }
+    }
+}
+
+/// What the body of an error reply of `api` says; `None` where it is not to be
+/// understood.
+pub(crate) fn read_error(api: Api, body: &[u8]) -> Option<ErrorFacts> {
+    match api {
+        Api::Chat | Api::Responses => openai::read_error(body),
+        Api::Messages => messages::read_error(body),
+        Api::Generate => generate::read_error(body),
     }
 }

@@ -70,6 +70,7 @@ impl Request {
             classification: self.classification.as_deref().map(Into::into),
             price: None,
             max_output_tokens: 4096,
+            weight: std::num::NonZeroU32::MIN,
         }
     }
 

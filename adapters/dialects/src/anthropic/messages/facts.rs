@@ -219,7 +219,10 @@ impl Reader for Facts {
                 return Err(wrong(at));
             }
             (At::ToolName(tool), Scalar::String(name)) => self.tools.named(tool, name.decoded),
-            (At::ToolType(tool), Scalar::String(kind)) => self.tools.typed(tool, kind.decoded),
+            (At::ToolType(tool), Scalar::String(kind)) => {
+                self.tools.typed(tool, kind.decoded);
+                self.prompt.references += usize::from(looks_up(kind.decoded));
+            }
             (At::Reference | At::Container, Scalar::String(_)) => self.prompt.references += 1,
             (_, Scalar::String(text)) if spoken(at) && !text.decoded.is_empty() => {
                 let place = self.prompt.texts();
@@ -249,6 +252,20 @@ impl Reader for Facts {
             _ => self.prompt.schema(span),
         }
     }
+}
+
+/// Whether a tool of this type runs at Anthropic, where the model reads what it
+/// finds, and not at the caller.
+fn looks_up(kind: &str) -> bool {
+    let of_callers = [
+        "custom",
+        "bash",
+        "browser",
+        "computer",
+        "memory",
+        "text_editor",
+    ];
+    !of_callers.iter().any(|tool| kind.starts_with(tool))
 }
 
 /// Whether strings at `at` are text that the model reads, until [`Media`] knows

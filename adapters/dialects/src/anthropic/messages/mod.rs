@@ -4,7 +4,6 @@
 //! as canonical events.
 
 mod canonical;
-mod count;
 mod decode;
 mod encode;
 mod error;
@@ -18,7 +17,6 @@ pub mod usage;
 mod watch;
 mod write;
 
-pub use count::{read_count, render_count};
 pub use decode::Decoder;
 pub use encode::{encode, encode_count};
 pub use error::{read_error, render_error};

@@ -41,67 +41,50 @@ impl MessagesRequest {
         {
             edits.replace(span.clone(), cap.to_string());
         }
-        let mut noted = Vec::new();
-        if memmem::find(&self.body, SEAL.as_bytes()).is_some() {
-            let cuts = self.sealed();
-            if !cuts.is_empty() {
-                noted.push("messages.content.thinking: thoughts of another provider".to_owned());
-            }
-            for span in cuts {
-                edits.replace(span, "");
-            }
-        }
+        let sealed = memmem::find(&self.body, SEAL.as_bytes()).is_some();
+        let noted = if sealed && self.unseal(&mut edits) {
+            vec!["messages.content.thinking: thoughts of another provider".to_owned()]
+        } else {
+            Vec::new()
+        };
         Encoded {
             body: edits.apply(&self.body),
             noted,
         }
     }
 
-    /// Where the sealed thoughts are, each with a comma beside it.
-    fn sealed(&self) -> Vec<Range<usize>> {
+    /// Takes the sealed thoughts out; whether there are any.
+    fn unseal(&self, edits: &mut Edits) -> bool {
         #[derive(Deserialize)]
         struct Body<'a> {
             #[serde(borrow)]
             messages: Vec<&'a RawValue>,
         }
         let Ok(Body { messages }) = serde_json::from_slice(&self.body) else {
-            return Vec::new();
+            return false;
         };
-        let mut empty = vec![false; messages.len()];
-        let mut cuts = Vec::new();
-        for (message, empty) in messages.iter().zip(&mut empty) {
+        let mut found = false;
+        let mut emptied = Vec::with_capacity(messages.len());
+        for message in &messages {
             let blocks = blocks(message);
             let sealed: Vec<bool> = blocks.iter().map(|block| is_sealed(block)).collect();
-            *empty = !sealed.is_empty() && sealed.iter().all(|sealed| *sealed);
-            if !*empty {
-                self.cut(&blocks, &sealed, &mut cuts);
+            let empty = !sealed.is_empty() && !sealed.contains(&false);
+            if !empty {
+                edits.cut(&self.spans(&blocks), &sealed);
             }
+            found |= sealed.contains(&true);
+            emptied.push(empty);
         }
-        // Where nothing would be left to ask, Anthropic is to say so.
-        if empty.contains(&false) {
-            self.cut(&messages, &empty, &mut cuts);
-        }
-        cuts
+        edits.cut(&self.spans(&messages), &emptied);
+        found
     }
 
-    /// Adds the spans of those `elements` of an array that are to go: from the end
-    /// of the one before, or, of the first ones, to the start of the one behind.
-    fn cut(&self, elements: &[&RawValue], gone: &[bool], cuts: &mut Vec<Range<usize>>) {
-        let leading = gone.iter().take_while(|gone| **gone).count();
-        if let Some(first_kept) = elements.get(leading).filter(|_| leading > 0) {
-            cuts.push(self.span(elements[0]).start..self.span(first_kept).start);
-        }
-        for index in leading.max(1)..elements.len() {
-            if gone[index] {
-                let (before, it) = (elements[index - 1], elements[index]);
-                cuts.push(self.span(before).end..self.span(it).end);
-            }
-        }
-    }
-
-    fn span(&self, part: &RawValue) -> Range<usize> {
-        let start = part.get().as_ptr().addr() - self.body.as_ptr().addr();
-        start..start + part.get().len()
+    fn spans(&self, parts: &[&RawValue]) -> Vec<Range<usize>> {
+        let spans = parts.iter().map(|part| {
+            let start = part.get().as_ptr().addr() - self.body.as_ptr().addr();
+            start..start + part.get().len()
+        });
+        spans.collect()
     }
 }
 

@@ -36,6 +36,8 @@ struct Item {
     named: bool,
     kind: Kind,
     enciphered: bool,
+    /// Which of the texts its `result` is.
+    result: Option<usize>,
 }
 
 #[derive(Default, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +49,8 @@ enum Kind {
     Reasoning,
     /// What a tool of OpenAI's found, which OpenAI has and the body has not.
     Hosted,
+    /// What OpenAI painted: the picture is the result, or it is at OpenAI.
+    Painted,
     Whole,
 }
 
@@ -64,6 +68,8 @@ pub(super) enum At {
     ItemId,
     /// `encrypted_content`: the model reads it, in cipher.
     Cipher,
+    /// `result`: text, or a picture in base64.
+    Result,
     /// Of an item, its content or output: one string, parts, or one part.
     Content,
     Part,
@@ -119,11 +125,17 @@ impl Facts {
             named,
             kind,
             enciphered,
+            result,
         } = std::mem::take(&mut self.item);
+        if let (Kind::Painted, Some(picture)) = (kind, result) {
+            self.prompt.take(picture);
+            self.prompt.images += 1;
+        }
         let elsewhere = match kind {
             Kind::Reference => true,
             Kind::Unsaid | Kind::Hosted => named,
             Kind::Reasoning => named && !enciphered,
+            Kind::Painted => named && result.is_none(),
             Kind::Whole => false,
         };
         self.prompt.references += usize::from(elsewhere);
@@ -167,6 +179,7 @@ impl Reader for Facts {
             (At::Item, "role") => At::ItemRole,
             (At::Item, "id") => At::ItemId,
             (At::Item, "encrypted_content") => At::Cipher,
+            (At::Item, "result") => At::Result,
             (At::Item, "content" | "output") => At::Content,
             (At::Content | At::Part | At::Variables, "image_url") => At::Image,
             (At::Content | At::Part | At::Variables, "file_data") => At::FileData,
@@ -239,10 +252,8 @@ impl Reader for Facts {
                 self.prompt.text(text);
             }
             (At::ToolName, Scalar::String(name)) => self.tool_names.push(name.decoded.to_owned()),
-            (At::ToolType, Scalar::String(kind)) => {
-                if !matches!(kind.decoded, "function" | "custom" | "namespace") {
-                    self.tool_names.push(kind.decoded.to_owned());
-                }
+            (At::ToolType, Scalar::String(kind)) if !is_named(kind.decoded) => {
+                self.tool_names.push(kind.decoded.to_owned());
             }
             (At::Image, Scalar::String(url)) => self.prompt.picture(url.decoded),
             (At::AudioData, Scalar::String(data)) => {
@@ -284,21 +295,27 @@ impl Facts {
         match at {
             At::ItemId => self.item.named = true,
             At::Cipher => self.item.enciphered = true,
+            At::Result if !text.is_empty() => self.item.result = Some(self.prompt.texts()),
             At::ItemRole if self.item.kind == Kind::Unsaid => self.item.kind = Kind::Whole,
             At::ItemType => {
                 self.item.kind = match text {
                     "item_reference" => Kind::Reference,
                     "reasoning" => Kind::Reasoning,
-                    "web_search_call"
-                    | "file_search_call"
-                    | "code_interpreter_call"
-                    | "image_generation_call" => Kind::Hosted,
+                    "web_search_call" | "file_search_call" | "code_interpreter_call" => {
+                        Kind::Hosted
+                    }
+                    "image_generation_call" => Kind::Painted,
                     _ => Kind::Whole,
                 }
             }
             _ => {}
         }
     }
+}
+
+/// Whether tools of this type are known by a name, not by their type.
+fn is_named(kind: &str) -> bool {
+    matches!(kind, "function" | "custom" | "namespace")
 }
 
 /// Whether strings at `at` are text that the model reads. Only the exact places
@@ -311,6 +328,7 @@ fn spoken(at: At) -> bool {
             | At::ItemRole
             | At::ItemId
             | At::Cipher
+            | At::Result
             | At::Content
             | At::Part
             | At::InputAudio

@@ -270,9 +270,16 @@ fn a_turn_of_nothing_but_foreign_thoughts_is_left_out() {
         turn(Role::Assistant, vec![thought(Maker::Gemini, "hm", None)]),
         turn(Role::User, vec![text("And?")]),
     ]);
-    let (body, noted) = to_chat(&request, Server::OpenAi);
-    assert_eq!(body["messages"].as_array().unwrap().len(), 2);
-    assert_eq!(noted, ["reasoning_details"]);
+    let unsigned = conversation(vec![
+        turn(Role::User, vec![text("Hi")]),
+        turn(Role::Assistant, vec![thought(Maker::Unknown, "hm", None)]),
+        turn(Role::User, vec![text("And?")]),
+    ]);
+    for (request, server) in [(&request, Server::OpenAi), (&unsigned, Server::Compatible)] {
+        let (body, noted) = to_chat(request, server);
+        assert_eq!(body["messages"].as_array().unwrap().len(), 2);
+        assert_eq!(noted, ["reasoning_details"]);
+    }
     let alone = conversation(vec![turn(
         Role::Assistant,
         vec![thought(Maker::Gemini, "hm", None)],

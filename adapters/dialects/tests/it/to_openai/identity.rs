@@ -6,6 +6,7 @@ use lattice_dialects::canonical::{
 };
 use lattice_dialects::canonical::{Maker, Part, Reasoning};
 use lattice_dialects::openai::chat::{ChatRequest, Server, encode};
+use lattice_dialects::openai::responses::ResponsesRequest;
 use proptest::collection::vec;
 use proptest::option::of;
 use proptest::prelude::*;
@@ -221,20 +222,37 @@ const TO: Target<'static> = Target {
     output_cap: None,
 };
 
+/// Ids that are too long are spelled anew, which is another test's.
+fn shorten(request: &mut Asking) {
+    for turn in &mut request.turns {
+        for part in &mut turn.parts {
+            let (Part::ToolCall(ToolCall { id, .. }) | Part::ToolResult(ToolResult { id, .. })) =
+                part
+            else {
+                continue;
+            };
+            // The end is what differs.
+            *id = id.chars().rev().take(60).collect::<String>().into();
+        }
+    }
+}
+
+fn own_thought() -> impl Strategy<Value = Part<'static>> {
+    (".{0,9}", "[A-Za-z0-9]{1,9}", of("rs_[a-z]{1,4}")).prop_map(|(text, encrypted, id)| {
+        Part::Reasoning(Reasoning {
+            text: text.into(),
+            signature: None,
+            encrypted: Some(encrypted.into()),
+            id: id.map(Into::into),
+            maker: Maker::OpenAi,
+        })
+    })
+}
+
 proptest! {
     #[test]
     fn what_openai_is_sent_reads_as_what_was_asked(mut request in requests()) {
-        let short = |id: &str| id.chars().count() <= 64;
-        for turn in &mut request.turns {
-            for part in &mut turn.parts {
-                let (Part::ToolCall(ToolCall { id, .. }) | Part::ToolResult(ToolResult { id, .. })) = part else {
-                    continue;
-                };
-                if !short(id) {
-                    *id = id.chars().rev().take(60).collect::<String>().into();
-                }
-            }
-        }
+        shorten(&mut request);
         let encoded = encode(&request, &TO, Server::OpenAi).unwrap();
         prop_assert!(encoded.noted.is_empty(), "{:?}", encoded.noted);
         let inbound = ChatRequest::parse(encoded.body).unwrap();
@@ -259,6 +277,53 @@ proptest! {
             prop_assert_eq!(format!("{:?}", again.system), format!("{:?}", request.system));
             prop_assert_eq!(again.max_output_tokens, request.max_output_tokens);
         }
+    }
+
+    #[test]
+    fn what_the_responses_api_is_sent_reads_as_what_was_asked(mut request in requests(), thoughts in vec(own_thought(), 0..4)) {
+        let none = Number::from(0);
+        request.presence_penalty = Some(none.clone());
+        request.frequency_penalty = Some(none);
+        request.stop.clear();
+        request.seed = None;
+        request.n = 1;
+        request.max_output_tokens = request.max_output_tokens.map(|cap| cap + 15);
+        let mut thoughts = thoughts.into_iter();
+        for turn in &mut request.turns {
+            if turn.role == Role::Assistant && let Some(thought) = thoughts.next() {
+                turn.parts.insert(0, thought);
+            }
+            // It does not hear.
+            for part in &mut turn.parts {
+                if matches!(part, Part::Media(media) if media.field.ends_with("input_audio")) {
+                    *part = super::text("a transcript");
+                }
+            }
+        }
+        shorten(&mut request);
+        let encoded = api::encode(&request, &TO).unwrap();
+        prop_assert!(encoded.noted.is_empty(), "{:?}", encoded.noted);
+        let inbound = ResponsesRequest::parse(encoded.body).unwrap();
+        let again = inbound.canonical().unwrap();
+        // What the API does not have, what it says otherwise, and what it adds.
+        request.presence_penalty = None;
+        request.frequency_penalty = None;
+        for tool in &mut request.tools {
+            tool.strict = Some(tool.strict.unwrap_or(false));
+        }
+        request.show_thoughts = again.show_thoughts;
+        prop_assert!(again.dropped.iter().all(|hint| hint == "include" || hint == "store"), "{:?}", again.dropped);
+        let again = Request { dropped: Vec::new(), ..again };
+        let fields = ["image_url", "file", "file_data"];
+        let spell = |request: &Request<'_>| {
+            let mut told = format!("{request:?}");
+            for field in fields {
+                told = told.replace(&format!("\"messages.content.{field}\""), "f");
+                told = told.replace(&format!("\"input.content.{field}\""), "f");
+            }
+            told
+        };
+        prop_assert_eq!(spell(&again), spell(&request));
     }
 
     #[test]

@@ -29,12 +29,12 @@ fn media_are_parts_of_their_kind() {
         (
             inline("Image/PNG; q=1", "aGk="),
             Ok(json!({"type": "image_url", "image_url": {"url": png}})),
-            Ok(json!({"type": "input_image", "image_url": png})),
+            Ok(json!({"type": "input_image", "detail": "auto", "image_url": png})),
         ),
         (
             linked(web),
             Ok(json!({"type": "image_url", "image_url": {"url": web}})),
-            Ok(json!({"type": "input_image", "image_url": web})),
+            Ok(json!({"type": "input_image", "detail": "auto", "image_url": web})),
         ),
         (
             inline("application/pdf", "aGk="),
@@ -103,7 +103,8 @@ fn media_in_a_tool_result_move_to_a_user_message_in_chat_alone() {
     );
 
     let (body, noted) = to_responses(&request);
-    let png = json!({"type": "input_image", "image_url": "data:image/png;base64,aGk="});
+    let png =
+        json!({"type": "input_image", "detail": "auto", "image_url": "data:image/png;base64,aGk="});
     assert_eq!(body["input"][3]["output"], json!([png]));
     assert_eq!(
         body["input"][4]["output"],

@@ -151,6 +151,10 @@ impl<'w, 'r> Messages<'w, 'r> {
             }
         }
         if texts.is_empty() && calls.is_empty() {
+            if !thoughts.is_empty() {
+                // Nothing but thoughts is no message.
+                self.notes.add("reasoning_details");
+            }
             return Ok(());
         }
         self.begin("assistant");

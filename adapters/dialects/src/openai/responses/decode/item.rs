@@ -78,6 +78,16 @@ impl Item {
         matches!(self.kind, Kind::Call { .. })
     }
 
+    /// Whether its end can only repeat what has been told. That of a thought has what
+    /// proves it.
+    pub(super) fn repeats(&self) -> bool {
+        match self.kind {
+            Kind::Native => true,
+            Kind::Message | Kind::Call { .. } => self.open && !self.told.is_empty(),
+            Kind::Reasoning { .. } => false,
+        }
+    }
+
     /// What the announcement of the item tells beside its kind.
     pub(super) fn announced(&mut self, item: &wire::Item<'_>, sink: Sink<'_>) {
         match &self.kind {

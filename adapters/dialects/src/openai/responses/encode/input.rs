@@ -182,7 +182,7 @@ impl<'w, 'r> Input<'w, 'r> {
 
     fn media(&mut self, media: &Media<'_>) -> Result<(), Unsupported> {
         let form = Form::of(media, self.notes)?;
-        let (kind, key, value) = match &form {
+        let kind = match &form {
             Form::Text(text) => {
                 self.text(Role::User, text);
                 return Ok(());
@@ -191,20 +191,23 @@ impl<'w, 'r> Input<'w, 'r> {
                 let why = "the Responses API does not hear; send a transcript as text";
                 return Err(Unsupported::new(media.field, why));
             }
-            Form::Image(url) => ("input_image", "image_url", url.as_str()),
-            Form::FileUrl(url) => ("input_file", "file_url", *url),
-            Form::File { name, data } => {
-                self.out.open(b'{');
-                self.out.member("type", "input_file");
-                self.out.member("filename", name);
-                self.out.member("file_data", data);
-                self.out.close(b'}');
-                return Ok(());
-            }
+            Form::Image(_) => "input_image",
+            Form::File { .. } | Form::FileUrl(_) => "input_file",
         };
         self.out.open(b'{');
         self.out.member("type", kind);
-        self.out.member(key, value);
+        match &form {
+            Form::Image(url) => {
+                self.out.member("detail", "auto");
+                self.out.member("image_url", url);
+            }
+            Form::FileUrl(url) => self.out.member("file_url", url),
+            Form::File { name, data } => {
+                self.out.member("filename", name);
+                self.out.member("file_data", data);
+            }
+            Form::Audio { .. } | Form::Text(_) => {}
+        }
         self.out.close(b'}');
         Ok(())
     }
