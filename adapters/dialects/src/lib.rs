@@ -19,7 +19,8 @@
 //! [`openai::chat::ChatRequest::parse`], which shows how a body is read ([`json`])
 //! and rewritten ([`splice`]); then [`reply`], the way back, which stands on
 //! [`sse`]. For a target of another dialect, [`anthropic::messages`] has all there
-//! is to one: `encode`, `Decoder`, `read_error`.
+//! is to one: `encode`, `Decoder`, `read_error`. What else can be asked for stands by
+//! itself: [`count`] and [`embed`].
 
 pub mod anthropic;
 mod api;

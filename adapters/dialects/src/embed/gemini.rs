@@ -131,6 +131,10 @@ impl GeminiRequest {
     }
 
     pub(super) fn reply(&self, answer: &Answer<'_>) -> Result<Bytes, Garbled> {
+        if !answer.in_order {
+            let what = "which embedding is of which text cannot be told";
+            return Err(Garbled(what.to_owned()));
+        }
         let mut out = Writer::default();
         out.open(b'{');
         match self.verb {
@@ -273,6 +277,7 @@ pub(super) fn read(body: &[u8]) -> Result<Answer<'_>, Garbled> {
     let all = wire.embeddings.into_iter().flatten().chain(wire.embedding);
     Ok(Answer {
         vectors: all.map(|it| Vector(it.values)).collect(),
+        in_order: true,
         usage: usage(wire.usage_metadata.and_then(|it| it.prompt_token_count)),
     })
 }

@@ -45,6 +45,8 @@ struct Canonical<'a> {
 struct Answer<'a> {
     /// In the order of the texts.
     vectors: Vec<vector::Vector<'a>>,
+    /// Whether their indexes are those of the texts, each once.
+    in_order: bool,
     usage: Option<Usage>,
 }
 

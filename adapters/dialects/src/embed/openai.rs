@@ -329,11 +329,14 @@ pub(super) fn read(body: &[u8]) -> Result<Answer<'_>, Garbled> {
     let mut data = wire.data;
     // Stable: those without an index keep their order.
     data.sort_by_key(|embedding| embedding.index);
+    let mut placed = data.iter().enumerate();
+    let in_order = placed.all(|(at, it)| it.index.is_none_or(|index| index == at));
     let count = wire
         .usage
         .and_then(|it| it.prompt_tokens.or(it.total_tokens));
     Ok(Answer {
         vectors: data.into_iter().map(|it| Vector(it.embedding)).collect(),
+        in_order,
         usage: usage(count),
     })
 }

@@ -37,8 +37,7 @@ pub(crate) struct Field<'a> {
 }
 
 /// An object of the request. Members are asked for by their names, and refused as
-/// the caller spells them. That none comes in two spellings was seen when the body
-/// was first read.
+/// the caller spells them.
 pub(crate) struct Object<'p, 'a> {
     at: &'p Path<'p>,
     /// By name; with whether it has been taken.
@@ -48,17 +47,19 @@ pub(crate) struct Object<'p, 'a> {
 impl<'p, 'a> Object<'p, 'a> {
     pub(crate) fn read(json: &'a RawValue, at: &'p Path<'p>) -> Result<Self, Unsupported> {
         let members: BTreeMap<Str<'a>, &'a RawValue> = read(json, at, "an object")?;
-        let named = members.into_iter().map(|(Str(key), json)| {
+        let mut named = BTreeMap::new();
+        for (Str(key), json) in members {
             let name = match camel(&key) {
                 Cow::Owned(name) => Cow::Owned(name),
                 Cow::Borrowed(_) => key.clone(),
             };
-            (name, (Field { key, json }, false))
-        });
-        Ok(Self {
-            at,
-            members: named.collect(),
-        })
+            if named.contains_key(&name) {
+                let why = "comes in both its spellings; send one of them";
+                return Err(at.member(&key).refuse(why));
+            }
+            named.insert(name, (Field { key, json }, false));
+        }
+        Ok(Self { at, members: named })
     }
 
     /// The member; `null` is as if absent.

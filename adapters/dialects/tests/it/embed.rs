@@ -242,6 +242,15 @@ fn one_vector_for_each_text_or_none_at_all() {
             "{reply}"
         );
     }
+    let batch = gemini(BATCH, Verb::Batch);
+    for indexes in [[0, 0], [1, 2], [7, 7]] {
+        let [one, other] = indexes;
+        let reply = format!(
+            r#"{{"data":[{{"index":{one},"embedding":[1]}},{{"index":{other},"embedding":[2]}}]}}"#
+        );
+        let answer = batch.answer(EmbedApi::OpenAi, &reply.into(), 0);
+        assert!(answer.is_err(), "{indexes:?}");
+    }
     let pairs = [r#""x""#, "{}", r#"[1,"x"]"#, r#""AAA=""#, r#""AADAfw==""#];
     for garbled in pairs {
         let reply = format!(r#"{{"embeddings":[{{"values":[1]}},{{"values":{garbled}}}]}}"#);

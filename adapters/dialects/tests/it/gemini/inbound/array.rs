@@ -53,7 +53,8 @@ fn an_event_of_any_length_is_not_held() {
     for _ in 0..3 {
         out.clear();
         framing.push(long.clone(), &mut out);
-        assert_eq!(out, [long.clone()]);
+        assert_eq!(out.len(), 1);
+        assert_eq!(out[0].len(), long.len());
         assert_eq!(out[0].as_ptr(), long.as_ptr(), "a copy");
     }
 }

@@ -432,6 +432,10 @@ fn what_only_gemini_has_is_refused_as_the_caller_spells_it() {
             "toolConfig.functionCallingConfig.allowedFunctionNames",
         ),
         (
+            with(r#""toolConfig":{"functionCallingConfig":{},"function_calling_config":{}}"#),
+            "toolConfig.function_calling_config",
+        ),
+        (
             with(r#""tools":[{"functionDeclarations":[{"name":"f","behavior":"NON_BLOCKING"}]}]"#),
             "tools[0].functionDeclarations[0].behavior",
         ),

@@ -1,5 +1,6 @@
 //! generateContent as clients send it, and what they get for it.
 
+mod again;
 mod array;
 mod canonical;
 mod count;
