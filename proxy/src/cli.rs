@@ -1,9 +1,10 @@
 //! The command line: every command, its arguments and its help, in one place.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::command;
 
@@ -34,6 +35,9 @@ enum Command {
     /// From nothing to a governed answer of a model on this machine.
     #[command(after_help = "Example:\n  lattice quickstart --once")]
     Quickstart(Quickstart),
+    /// Run a command with a gateway of its own, and end with it.
+    #[command(after_help = "Example:\n  lattice run -- claude\n  lattice run -- python agent.py")]
+    Run(Run),
     /// Make, list and revoke keys.
     #[command(subcommand)]
     Key(KeyCommand),
@@ -63,6 +67,15 @@ pub struct Quickstart {
     /// End after the answer instead of staying up.
     #[arg(long)]
     pub once: bool,
+}
+
+/// `lattice run`
+#[derive(Debug, Args)]
+pub struct Run {
+    /// The command and its arguments. The base URLs and keys of the OpenAI, Anthropic and
+    /// Gemini clients in its environment are those of the gateway.
+    #[arg(last = true, required = true, value_name = "CMD")]
+    pub command: Vec<OsString>,
 }
 
 /// `lattice key …`
@@ -166,6 +179,33 @@ pub enum ConfigCommand {
     /// Print the JSON Schema of lattice.yaml.
     #[command(after_help = "Example:\n  lattice config schema > lattice.schema.json")]
     Schema,
+    /// Make a lattice.yaml of another gateway's configuration, and say what became of each item.
+    #[command(
+        after_help = "Example:\n  lattice config import --from litellm config.yaml --output lattice.yaml"
+    )]
+    Import(Import),
+}
+
+/// `lattice config import`
+#[derive(Debug, Args)]
+pub struct Import {
+    /// Whose configuration it is.
+    #[arg(long, value_name = "GATEWAY")]
+    pub from: Source,
+    /// Its file.
+    pub file: PathBuf,
+    /// Where to; an existing file is left alone.
+    #[arg(long, short, default_value = "lattice.yaml")]
+    pub output: PathBuf,
+    #[command(flatten)]
+    pub listing: Listing,
+}
+
+/// A gateway whose configuration can be imported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Source {
+    /// The proxy server of LiteLLM.
+    Litellm,
 }
 
 /// `lattice model …`
@@ -227,6 +267,7 @@ impl Cli {
         let done = match self.command {
             Command::Server => command::server::run(config),
             Command::Quickstart(options) => command::quickstart::run(config, &options),
+            Command::Run(options) => command::run::run(config, &options),
             Command::Key(command) => command::key::run(config, command),
             Command::Team(command) => command::team::run(config, command),
             Command::Config(command) => command::config::run(config, command),

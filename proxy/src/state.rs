@@ -152,7 +152,7 @@ fn generate(path: &Path) -> Result<Pepper, StateError> {
 }
 
 /// A folder that nobody else may look into.
-fn create_private(dir: &Path) -> Result<(), StateError> {
+pub fn create_private(dir: &Path) -> Result<(), StateError> {
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]

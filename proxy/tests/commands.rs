@@ -313,6 +313,7 @@ fn help_has_an_example_for_every_command() {
     Commands:
       server      Run the gateway
       quickstart  From nothing to a governed answer of a model on this machine
+      run         Run a command with a gateway of its own, and end with it
       key         Make, list and revoke keys
       team        Make, list and delete teams
       config      Write, check and describe configuration

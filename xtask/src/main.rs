@@ -7,6 +7,7 @@
 //! Start reading at [`ci`] for the order of the checks and at [`tidy`] for the house rules.
 
 mod ci;
+mod conformance;
 mod postgres;
 mod setup;
 mod shell;
@@ -36,6 +37,8 @@ enum Task {
     Tidy,
     /// Refresh `.sqlx` from the migrations and the queries in the store
     SqlxPrepare(sqlx::Options),
+    /// Drive the gateway with the official clients and print what passed, and what was refused why
+    Conformance(conformance::Options),
     /// Run every check that CI runs, tests last
     Ci,
 }
@@ -45,6 +48,7 @@ fn main() -> ExitCode {
         Task::Setup(options) => setup::run(&options),
         Task::Tidy => tidy::run(),
         Task::SqlxPrepare(options) => sqlx::run(&options),
+        Task::Conformance(options) => conformance::run(&options),
         Task::Ci => ci::run(),
     };
     match done {

@@ -204,6 +204,8 @@ impl Step {
 pub(crate) fn attempted(error: &TransportError) -> Attempted {
     match error {
         TransportError::Unreached(_) => Attempted::Unreached,
+        // Nobody was called: it is the configuration that has to be mended.
+        TransportError::Forbidden(_) => Attempted::Rejected,
         TransportError::TimedOut(_) => Attempted::TimedOut,
         TransportError::Broken(_) => Attempted::Broken,
         TransportError::Refused(refusal) => match refusal.code {

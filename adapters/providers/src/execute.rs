@@ -294,7 +294,11 @@ impl<T: Transport> Remote<T> {
                     record.unreached();
                 }
                 // An engine in this process has a queue of its own to wait in.
-                let passes = !matches!(error, TransportError::Refused(_));
+                // And what egress forbids stays forbidden until somebody allows it.
+                let passes = !matches!(
+                    error,
+                    TransportError::Refused(_) | TransportError::Forbidden(_)
+                );
                 let refusal = error.refusal(&target.provider);
                 Err(Missed { refusal, passes })
             }

@@ -19,6 +19,7 @@
 //! Start reading at [`execute`].
 
 mod attempts;
+pub mod egress;
 pub mod execute;
 pub mod kinds;
 mod memory;
@@ -28,6 +29,7 @@ pub mod resilience;
 mod transport;
 mod verdict;
 
+pub use egress::Egress;
 pub use execute::{Answer, Asked, Outbound, Rejected, Remote, Reply};
 pub use kinds::{Forwarded, Kind, Payload, Place, Prices, Reads};
 pub use memory::Memory;

@@ -24,8 +24,9 @@ pub trait Transport: Send + Sync + 'static {
     /// are seen to by whoever asks.
     ///
     /// # Errors
-    /// See [`TransportError`]; only [`TransportError::Unreached`] and
-    /// [`TransportError::Refused`] promise that the provider has seen nothing.
+    /// See [`TransportError`]; only [`TransportError::Unreached`],
+    /// [`TransportError::Forbidden`] and [`TransportError::Refused`] promise that the
+    /// provider has seen nothing.
     fn open(
         &self,
         dispatch: &Dispatch,
@@ -71,6 +72,8 @@ pub struct UpstreamRequest {
 pub enum TransportError {
     /// No connection came about: the provider has seen nothing.
     Unreached(String),
+    /// The provider's address may not be dialled: says which, why and the mend.
+    Forbidden(String),
     /// An engine in this process did not take the request.
     Refused(Refusal),
     /// The provider kept silent for too long.
@@ -83,6 +86,7 @@ impl fmt::Display for TransportError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unreached(why) => write!(f, "no connection: {why}"),
+            Self::Forbidden(why) => write!(f, "not dialled: {why}"),
             Self::Refused(refusal) => write!(f, "refused: {refusal}"),
             Self::TimedOut(why) => write!(f, "timed out: {why}"),
             Self::Broken(why) => write!(f, "broken: {why}"),

@@ -65,6 +65,13 @@ pub(crate) fn fault_of(
                 "Provider {provider:?} refused the gateway's credential ({status}); whoever administers the gateway must mend its api_key."
             ),
         )),
+        // Followed, one would carry the prompt to a host that nobody configured.
+        300..=399 => Fault::Account(refuse(
+            Code::ProviderError,
+            format!(
+                "Provider {provider:?} answered with a redirect ({status}), and redirects are not followed; whoever administers the gateway must point its base_url at the place itself."
+            ),
+        )),
         408 | 504 | 524 => Fault::Provider(refuse(
             Code::ProviderTimeout,
             format!("Provider {provider:?} timed out ({status}); try again."),
@@ -119,7 +126,10 @@ pub(crate) fn unsupported(provider: &str, error: Unsupported) -> Refusal {
 impl TransportError {
     /// Whether the provider has seen nothing, so that another may be asked.
     pub(crate) fn is_unseen(&self) -> bool {
-        matches!(self, Self::Unreached(_) | Self::Refused(_))
+        matches!(
+            self,
+            Self::Unreached(_) | Self::Forbidden(_) | Self::Refused(_)
+        )
     }
 
     /// The refusal that this amounts to at `provider`.
@@ -128,6 +138,10 @@ impl TransportError {
         let detail = self.to_string();
         let (code, what) = match self {
             Self::Refused(refusal) => return refusal,
+            Self::Forbidden(why) => {
+                let message = format!("Provider {provider:?} was not called: {why}.");
+                return Refusal::new(Gate::Execution, Code::ProviderError, message);
+            }
             Self::Unreached(_) => (Code::ProviderError, "cannot be reached"),
             Self::TimedOut(_) => (Code::ProviderTimeout, "did not answer in time"),
             Self::Broken(_) => (Code::ProviderError, "broke the connection"),

@@ -8,7 +8,7 @@ use lattice_policy::PolicySet;
 
 use crate::catalog::Catalog;
 use crate::cli::ConfigCommand;
-use crate::command::{CommandError, Done};
+use crate::command::{CommandError, Done, import};
 use crate::config::load::find;
 use crate::config::raw::Raw;
 use crate::config::{Config, ConfigError, load};
@@ -26,10 +26,21 @@ pub fn run(config: Option<PathBuf>, command: ConfigCommand) -> Done {
             println!("{}", schema()?);
             Ok(ExitCode::SUCCESS)
         }
+        ConfigCommand::Import(options) => import::run(&options),
     }
 }
 
 fn init(output: &Path) -> Done {
+    create(output, FIRST)?;
+    println!(
+        "{} written; `lattice config check` reads it, `lattice server` runs it",
+        output.display()
+    );
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Writes a configuration file where there is none yet.
+pub fn create(output: &Path, text: &str) -> Result<(), CommandError> {
     let mut file = std::fs::OpenOptions::new()
         .write(true)
         .create_new(true)
@@ -43,12 +54,7 @@ fn init(output: &Path) -> Done {
             };
             CommandError::Failed(format!("{} {why}", output.display()))
         })?;
-    file.write_all(FIRST.as_bytes())?;
-    println!(
-        "{} written; `lattice config check` reads it, `lattice server` runs it",
-        output.display()
-    );
-    Ok(ExitCode::SUCCESS)
+    Ok(file.write_all(text.as_bytes())?)
 }
 
 /// The server's own way to boot, as far as nothing runs yet.

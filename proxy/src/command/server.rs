@@ -14,6 +14,7 @@ use lattice_policy::Policy;
 use lattice_providers::{Directory, Memory, Remote};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tracing_subscriber::fmt::MakeWriter;
 
 use crate::activity::Activity;
 use crate::background;
@@ -47,12 +48,17 @@ pub fn run(config: Option<PathBuf>) -> Done {
 
 /// Writes the log to standard error, from `level` on unless `RUST_LOG` says more.
 pub fn log(level: &str) {
+    log_to(std::io::stderr, level);
+}
+
+/// Writes the log, from `level` on unless `RUST_LOG` says more.
+pub fn log_to(writer: impl for<'a> MakeWriter<'a> + Send + Sync + 'static, level: &str) {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| {
         tracing_subscriber::EnvFilter::new(format!("{level},pingora=error,pingora_core=error"))
     });
     tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(writer)
         .init();
 }
 
@@ -197,7 +203,8 @@ async fn assemble(
     let providers = Directory::new(config.providers.clone());
     let pool = Arc::new(Pool::default());
     let memory = Arc::new(Memory::default());
-    let reach = Reach::new(Upstreams::new(pool.clone()), local::open(&config.local)?);
+    let upstreams = Upstreams::new(pool.clone(), config.egress.clone());
+    let reach = Reach::new(upstreams, local::open(&config.local)?);
     let gateway = Gateway {
         gates: Gates {
             identity,

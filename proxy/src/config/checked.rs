@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use lattice_kernel::{Balance, NanoUsd, Routing, Secret};
 use lattice_limits::{Budget, Mode, ScopeKind, Window};
-use lattice_providers::{FlatPrice, Provider};
+use lattice_providers::{Egress, FlatPrice, Provider};
 
 use crate::config::load::ConfigError;
 use crate::config::providers::{self, Local};
@@ -32,6 +32,8 @@ pub struct Config {
     pub database: Database,
     /// The upstreams.
     pub providers: Vec<Provider>,
+    /// Where they may be.
+    pub egress: Egress,
     /// Those of them whose models run in this process.
     pub local: Vec<Local>,
     /// Classification by provider, where it has one.
@@ -155,9 +157,12 @@ impl Config {
             .collect::<Result<Vec<_>, _>>()?;
         unique("models", models.iter().map(|model| &*model.name))?;
         let data_dir = data_dir(raw.data_dir.clone(), base)?;
+        let egress = Egress::allowing(&raw.security.egress.allow)
+            .map_err(|what| ConfigError::invalid("security.egress.allow", what))?;
         let (mut providers, mut base_urls, mut local) = (Vec::new(), HashMap::new(), Vec::new());
         for (name, provider) in &raw.providers {
             let checked = providers::check(name, provider, base)?;
+            providers::admit(&egress, &checked.provider)?;
             if let Some(base_url) = checked.base_url {
                 base_urls.insert(checked.provider.name.clone(), base_url);
             } else {
@@ -180,6 +185,7 @@ impl Config {
             database,
             classifications: classifications(&raw.providers),
             providers,
+            egress,
             local,
             base_urls,
             models,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use lattice_identity::LatticeKey;
 use lattice_inference::{EngineKind, LoadOptions, LocalModels, Options};
-use lattice_providers::{Kind, Place, Provider, Timeouts, provider};
+use lattice_providers::{Egress, Kind, Place, Provider, Timeouts, egress, provider};
 
 use crate::config::checked::{data_dir, secret};
 use crate::config::load::ConfigError;
@@ -236,6 +236,28 @@ fn timeouts(at: &str, raw: &raw::Timeouts) -> Result<Timeouts, ConfigError> {
         )?,
         total: limit("total_ms", raw.total_ms, default.total)?,
     })
+}
+
+/// An address that is written out is judged before anything is sent; what a name
+/// resolves to can only be judged when it is dialled.
+pub fn admit(egress: &Egress, provider: &Provider) -> Result<(), ConfigError> {
+    let refused =
+        |what| ConfigError::invalid(format!("providers.{}.base_url", provider.name), what);
+    let host = &*provider.host;
+    if egress::is_disguised(host) {
+        return Err(refused(format!(
+            "{host:?} is a number that may be taken for an address; write the address as four decimal numbers, or a host name"
+        )));
+    }
+    match egress::literal(host) {
+        Some(address) if address.is_unspecified() => Err(refused(format!(
+            "{host} is where servers listen and not where they are called; for one on this machine write 127.0.0.1"
+        ))),
+        Some(address) => egress
+            .admit(host, address)
+            .map_err(|forbidden| refused(forbidden.to_string())),
+        None => Ok(()),
+    }
 }
 
 /// People write the base URL of a versioned API with and without its version.

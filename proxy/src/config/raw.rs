@@ -29,7 +29,7 @@ pub struct Raw {
     pub budgets: Vec<Budget>,
     /// How the audit journal behaves.
     pub audit: Audit,
-    /// Secrets of the gateway itself.
+    /// Secrets of the gateway itself, and where it may connect to.
     pub security: Security,
 }
 
@@ -340,10 +340,22 @@ pub enum OnFull {
     Gap,
 }
 
-/// Secrets of the gateway itself.
+/// Secrets of the gateway itself, and where it may connect to.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Security {
     /// Keys are stored as HMAC under it. Left out: made once, in `data_dir`. Must be set with `database.url`.
     pub pepper: Option<SecretSource>,
+    /// Where the gateway may connect to.
+    pub egress: Egress,
+}
+
+/// Where the gateway may connect to. Public addresses always; a private or loopback
+/// one where a `base_url` holds it literally, or `localhost`.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Egress {
+    /// Further addresses (`10.1.2.3`) and ranges (`10.0.0.0/8`) that host names may resolve to.
+    /// Link-local addresses and metadata services open only to an entry of their own.
+    pub allow: Vec<String>,
 }

@@ -111,6 +111,8 @@ impl Conduit<'_> {
         // A receiver that is gone has stopped waiting; nothing is lost by that.
         drop(delivery.send(body));
         if refused {
+            // pingora takes a body that it cannot read for one that has ended.
+            session.set_keepalive(None);
             // The client waits for the answer; what it still sends, or its having
             // sent all that it will, says nothing about that.
             return std::future::pending().await;
@@ -276,7 +278,7 @@ fn cut(error: &pingora::Error) -> Refusal {
     Refusal::new(
         Gate::Intake,
         Code::CallerMalformed,
-        "The body ended before it was complete; send it again, with a Content-Length that is right.",
+        "The body ended before it was complete, or its chunks are malformed; send it again, with a Content-Length that is right.",
     )
     .because(error.to_string())
 }

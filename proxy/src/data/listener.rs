@@ -1,14 +1,22 @@
-//! The client listener: a pingora service around our own application.
+//! The client listener: a pingora service around our own application, which reads
+//! through [`Strict`].
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use pingora::apps::{HttpPersistentSettings, HttpServerApp, ReusedHttpStream};
+use http::header::UPGRADE;
+use lattice_dialects::Api;
+use lattice_kernel::{Code, Gate, Refusal};
+use pingora::apps::{HttpPersistentSettings, HttpServerApp, ReusedHttpStream, ServerApp};
+use pingora::protocols::Stream;
 use pingora::protocols::http::ServerSession;
 use pingora::server::ShutdownWatch;
+use uuid::Uuid;
 
+use crate::data::respond;
 use crate::data::serve::{After, serve};
+use crate::data::strict::Strict;
 use crate::gateway::{Gateway, Patience};
 
 /// How long the next bytes of a body may take.
@@ -22,20 +30,38 @@ const WRITE: Duration = Duration::from_secs(600);
 /// sees the answer instead of a reset.
 const LINGER: Duration = Duration::from_secs(5);
 
-/// Serves HTTP sessions.
+/// Serves connections.
 pub struct Listener {
+    sessions: Arc<Sessions>,
+}
+
+/// Serves the HTTP sessions on them.
+struct Sessions {
     gateway: Arc<Gateway>,
 }
 
 impl Listener {
     /// A listener for this gateway.
     pub fn new(gateway: Arc<Gateway>) -> Self {
-        Self { gateway }
+        let sessions = Arc::new(Sessions { gateway });
+        Self { sessions }
     }
 }
 
 #[async_trait]
-impl HttpServerApp for Listener {
+impl ServerApp for Listener {
+    async fn process_new(
+        self: &Arc<Self>,
+        stream: Stream,
+        shutdown: &ShutdownWatch,
+    ) -> Option<Stream> {
+        let strict = Box::new(Strict::new(stream));
+        self.sessions.process_new(strict, shutdown).await
+    }
+}
+
+#[async_trait]
+impl HttpServerApp for Sessions {
     async fn process_new_http(
         self: &Arc<Self>,
         mut session: ServerSession,
@@ -50,7 +76,9 @@ impl HttpServerApp for Listener {
         session.set_pipelining_enabled(true);
         session.set_read_timeout(Some(READ));
         session.set_write_timeout(Some(WRITE));
-        if *shutdown.borrow() {
+        // Whoever asks to upgrade may go on in another protocol: what follows is
+        // not taken for a request.
+        if *shutdown.borrow() || session.get_header(UPGRADE).is_some() {
             session.set_keepalive(None);
         } else if session.get_keepalive().is_some() {
             // pingora would wait for the next request for ever.
@@ -90,16 +118,36 @@ async fn next_request(session: &mut ServerSession, shutdown: &ShutdownWatch) -> 
     match read {
         Ok(arrived) => arrived,
         Err(error) => {
-            // Not HTTP: the shortest answer there is, where one can be given.
+            // A client that is gone hears nothing more, and breaks nothing.
             if !matches!(
                 error.etype(),
                 pingora::ErrorType::ConnectionClosed | pingora::ErrorType::ReadTimedout
             ) {
-                drop(session.respond_error(400).await);
+                drop(not_http(session, &error).await);
             }
             false
         }
     }
+}
+
+/// The answer to what is not a request; there is none to leave a record of.
+async fn not_http(session: &mut ServerSession, error: &pingora::Error) -> pingora::Result<()> {
+    let violation = error
+        .root_cause()
+        .downcast_ref::<std::io::Error>()
+        .filter(|error| error.kind() == std::io::ErrorKind::InvalidData);
+    let why = violation.map_or_else(String::new, |why| format!(": {why}"));
+    let message = format!("This is not a request in HTTP/1.1{why}.");
+    let refusal = Refusal::new(Gate::Intake, Code::CallerMalformed, message);
+    let (status, id) = (refusal.code.status(), Uuid::now_v7());
+    let named = id.to_string();
+    session.set_keepalive(None);
+    // No dialect can be told from what is no request.
+    let error = respond::error_body(&refusal, status, &named);
+    let body = Api::Chat.render_error(&error);
+    respond::json(session, respond::head(status, id)?, body.into()).await?;
+    session.shutdown().await;
+    Ok(())
 }
 
 async fn reuse(session: ServerSession) -> Option<ReusedHttpStream> {

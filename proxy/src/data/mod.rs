@@ -7,7 +7,9 @@
 
 pub mod arrival;
 mod coalesce;
+mod dial;
 mod forward;
+mod framing;
 pub mod listener;
 mod listing;
 pub mod local;
@@ -18,4 +20,5 @@ pub mod respond;
 pub mod routes;
 pub mod serve;
 pub mod stream;
+mod strict;
 pub mod transport;

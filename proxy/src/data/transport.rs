@@ -1,7 +1,6 @@
 //! [`Transport`] on pingora's connector and its HTTP/1.1 client.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
@@ -9,7 +8,9 @@ use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use lattice_kernel::Dispatch;
-use lattice_providers::{Exchange, Payload, Provider, Transport, TransportError, UpstreamRequest};
+use lattice_providers::{
+    Egress, Exchange, Payload, Provider, Transport, TransportError, UpstreamRequest,
+};
 use parking_lot::Mutex;
 use pingora::connectors::TransportConnector;
 use pingora::http::RequestHeader;
@@ -19,6 +20,7 @@ use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType};
 
 use crate::data::coalesce::Coalesce;
+use crate::data::dial;
 use crate::data::pool::Pool;
 
 const WRITE: Duration = Duration::from_secs(60);
@@ -35,44 +37,65 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub struct Upstreams {
     connector: TransportConnector,
     pool: Arc<Pool>,
+    egress: Egress,
     peers: Mutex<HashMap<Arc<str>, Resolved>>,
 }
 
-/// A provider's address, and until when it is used unasked.
+/// Where a provider may be dialled, and until when that is used unasked.
 struct Resolved {
-    peer: Arc<HttpPeer>,
+    peers: Arc<[HttpPeer]>,
     until: Instant,
 }
 
 impl Upstreams {
-    /// No connections yet; idle ones are kept in `pool`.
-    pub fn new(pool: Arc<Pool>) -> Self {
+    /// No connections yet; idle ones are kept in `pool`, and new ones go where
+    /// `egress` admits.
+    pub fn new(pool: Arc<Pool>, egress: Egress) -> Self {
         Self {
             connector: TransportConnector::new(None),
             pool,
+            egress,
             peers: Mutex::default(),
         }
     }
 
-    /// The address that `provider` has now. Comes from configuration alone.
-    async fn peer(&self, provider: &Provider) -> Result<Arc<HttpPeer>, TransportError> {
+    /// The addresses that `provider` has now, all of them judged.
+    async fn peers(&self, provider: &Provider) -> Result<Arc<[HttpPeer]>, TransportError> {
         if let Some(known) = self.peers.lock().get(&provider.name)
             && known.until > Instant::now()
         {
-            return Ok(known.peer.clone());
+            return Ok(known.peers.clone());
         }
-        let address = resolve(&provider.host, provider.port).await?;
-        let mut peer = HttpPeer::new(address, provider.tls, provider.host.to_string());
-        peer.options.connection_timeout = Some(provider.timeouts.connect);
-        peer.options.total_connection_timeout = Some(provider.timeouts.connect);
-        peer.options.write_timeout = Some(WRITE);
-        let peer = Arc::new(peer);
+        let addresses =
+            dial::addresses(&self.egress, &provider.host, provider.port, dial::look_up).await?;
+        // The time to connect is shared by all addresses of a name.
+        let each = provider.timeouts.connect / addresses.len().max(1) as u32;
+        let peers = addresses.into_iter().map(|address| {
+            let mut peer = HttpPeer::new(address, provider.tls, provider.host.to_string());
+            peer.options.connection_timeout = Some(each);
+            peer.options.total_connection_timeout = Some(each);
+            peer.options.write_timeout = Some(WRITE);
+            peer
+        });
+        let peers: Arc<[HttpPeer]> = peers.collect();
         let resolved = Resolved {
-            peer: peer.clone(),
+            peers: peers.clone(),
             until: Instant::now() + NAME_LIFE,
         };
         self.peers.lock().insert(provider.name.clone(), resolved);
-        Ok(peer)
+        Ok(peers)
+    }
+
+    /// A new connection, to the first address that accepts.
+    async fn connect(&self, provider: &Provider) -> Result<Stream, TransportError> {
+        let mut last = TransportError::Unreached("the name has no address".into());
+        for peer in &*self.peers(provider).await? {
+            match self.connector.new_stream(peer).await {
+                Ok(stream) => return Ok(Box::new(Coalesce::new(stream))),
+                Err(error) => last = TransportError::Unreached(error.to_string()),
+            }
+        }
+        Err(last)
     }
 
     /// On a connection of the pool, or on a new one.
@@ -83,15 +106,7 @@ impl Upstreams {
     ) -> Result<HttpSession, TransportError> {
         let stream = match pooled {
             Some(stream) => stream,
-            None => {
-                let connected = tokio::time::timeout(provider.timeouts.connect, async {
-                    let peer = self.peer(provider).await?;
-                    let connected = self.connector.new_stream(&*peer).await;
-                    connected.map_err(|error| TransportError::Unreached(error.to_string()))
-                });
-                let late = |_| TransportError::Unreached("not connected in time".into());
-                Box::new(Coalesce::new(connected.await.map_err(late)??))
-            }
+            None => self.connect(provider).await?,
         };
         let mut session = HttpSession::new(stream);
         session.write_timeout = Some(WRITE);
@@ -170,19 +185,6 @@ fn head(
         head.insert_header(name.clone(), value.clone())?;
     }
     Ok(head)
-}
-
-async fn resolve(host: &str, port: u16) -> Result<SocketAddr, TransportError> {
-    if let Ok(ip) = host.trim_matches(['[', ']']).parse::<IpAddr>() {
-        return Ok(SocketAddr::new(ip, port));
-    }
-    let unreached = |why: String| TransportError::Unreached(format!("{host}: {why}"));
-    let mut found = tokio::net::lookup_host((host, port))
-        .await
-        .map_err(|error| unreached(error.to_string()))?;
-    found
-        .next()
-        .ok_or_else(|| unreached("the name has no address".into()))
 }
 
 async fn ask(
@@ -294,5 +296,48 @@ impl Exchange for PingoraExchange {
         if let Some(stream) = session.reuse().await {
             pool.put(&provider, stream);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{SocketAddr, TcpListener};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_next_address_is_dialled_where_one_does_not_accept() {
+        let open = TcpListener::bind("127.0.0.1:0").unwrap();
+        let closed = TcpListener::bind("127.0.0.1:0").unwrap();
+        let [open_at, closed_at] = [&open, &closed].map(|socket| socket.local_addr().unwrap());
+        drop(closed);
+        let upstreams = Upstreams::new(Arc::default(), Egress::default());
+        let provider = Provider {
+            name: "p".into(),
+            kind: lattice_providers::Kind::named("openai_compatible").unwrap(),
+            tls: false,
+            host: "p.example".into(),
+            port: 80,
+            authority: "p.example".into(),
+            base_path: "".into(),
+            credential: None,
+            timeouts: lattice_providers::Timeouts::default(),
+        };
+        let known = |addresses: &[SocketAddr]| {
+            let peers = addresses
+                .iter()
+                .map(|address| HttpPeer::new(address, false, String::new()));
+            let resolved = Resolved {
+                peers: peers.collect(),
+                until: Instant::now() + NAME_LIFE,
+            };
+            upstreams.peers.lock().insert("p".into(), resolved);
+        };
+        known(&[closed_at, open_at]);
+        assert!(upstreams.connect(&provider).await.is_ok());
+        assert_eq!(open.accept().unwrap().0.local_addr().unwrap(), open_at);
+        known(&[closed_at, closed_at]);
+        let failed = upstreams.connect(&provider).await.err();
+        assert!(matches!(failed, Some(TransportError::Unreached(_))));
     }
 }

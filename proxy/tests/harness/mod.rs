@@ -9,6 +9,8 @@
 #![expect(dead_code, reason = "each test file uses its own part of the harness")]
 
 pub mod across;
+pub mod http1;
+pub mod node;
 pub mod python;
 pub mod wire;
 

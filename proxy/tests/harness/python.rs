@@ -6,7 +6,8 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 
-fn tools() -> PathBuf {
+/// What `cargo xtask setup` fills.
+pub fn tools() -> PathBuf {
     let variable = |name: &str| {
         std::env::var_os(name)
             .map(PathBuf::from)
@@ -51,6 +52,23 @@ pub fn script(name: &str) -> Command {
     command
 }
 
+/// The folder of a Python package that is installed there; `None`, and a word about it,
+/// where it is not.
+pub fn package(name: &str) -> Option<PathBuf> {
+    let versions = std::fs::read_dir(tools().join("python").join("lib"));
+    let found = versions
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|version| version.path().join("site-packages").join(name))
+        .find(|package| package.is_dir());
+    if found.is_none() {
+        let test = std::thread::current().name().unwrap_or("a test").to_owned();
+        eprintln!("skipped: {test}: no Python package {name} (cargo xtask setup)");
+    }
+    found
+}
+
 /// Runs a script that prints one JSON value a line.
 pub fn lines_of(command: &mut Command) -> Vec<Value> {
     let output = command.output().unwrap();
@@ -79,7 +97,7 @@ pub fn fixtures() -> Option<PathBuf> {
     found.then_some(folder)
 }
 
-/// `claude_mock.py` or `gemini_mock.py`, up until dropped.
+/// `claude_mock.py`, `gemini_mock.py` or `upstreams.py`, up until dropped.
 pub struct ProviderMock {
     child: Child,
     /// Without a path.
@@ -89,13 +107,17 @@ pub struct ProviderMock {
 impl ProviderMock {
     /// The provider's key is `key`. What the mock refuses is shown with a failed test.
     pub fn start(name: &str, fixtures: &Path, key: &str) -> Self {
-        let mut command = script(name);
+        Self::run(script(name).arg(fixtures).arg(key))
+    }
+
+    /// The scripted upstreams, which need no recordings.
+    pub fn upstreams(key: &str) -> Self {
+        Self::run(script("upstreams.py").arg(key))
+    }
+
+    fn run(command: &mut Command) -> Self {
         // It ends when its standard input does, so also with a test that was killed.
-        command
-            .arg(fixtures)
-            .arg(key)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut port = String::new();
         BufReader::new(child.stdout.take().unwrap())
@@ -104,7 +126,7 @@ impl ProviderMock {
         let port: u16 = port
             .trim()
             .parse()
-            .unwrap_or_else(|_| panic!("{name} does not start: {port:?}"));
+            .unwrap_or_else(|_| panic!("{command:?} does not start: {port:?}"));
         Self {
             child,
             base_url: format!("http://127.0.0.1:{port}"),

@@ -125,6 +125,9 @@ pub fn read_chunk(from: &mut impl BufRead) -> Vec<u8> {
 /// A reply with its body, however its length is told.
 pub fn read_reply(from: &mut impl BufRead) -> Option<Reply> {
     let mut reply = read_head(from)?;
+    if (100..200).contains(&reply.status) {
+        return Some(reply);
+    }
     let mut body = Vec::new();
     if let Some(length) = reply.header("content-length") {
         body.resize(length.parse().unwrap(), 0);

@@ -77,8 +77,14 @@ def told_apart(objects):
     for key in ("type", "role"):
         named = [literals(kind, key) for kind in objects]
         if len(objects) > 1 and all(named):
-            tags = {name: kind.__name__ for kind, names in zip(objects, named) for name in names}
-            tagged = [typing.Annotated[closed(kind), Tag(kind.__name__)] for kind in objects]
+            # Several kinds may claim one name: OpenAI has three objects of type "message".
+            claims = {}
+            for kind, names in zip(objects, named):
+                for name in dict.fromkeys(names):
+                    claims.setdefault(name, []).append(kind)
+            tags = {name: "|".join(kind.__name__ for kind in kinds) for name, kinds in claims.items()}
+            members = {tags[name]: typing.Union[tuple(closed(kind) for kind in kinds)] for name, kinds in claims.items()}
+            tagged = [typing.Annotated[member, Tag(tag)] for tag, member in members.items()]
             return typing.Annotated[typing.Union[tuple(tagged)], Discriminator(chosen_by(key, tags))]
     return typing.Union[tuple(closed(kind) for kind in objects)]
 

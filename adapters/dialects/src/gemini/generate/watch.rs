@@ -6,14 +6,17 @@ use serde_json::value::RawValue;
 use super::error::{self, in_stream};
 use super::usage;
 use crate::error::ErrorBody;
-use crate::json::{self, Str};
+use crate::json::{self, Path, Step, Str};
 use crate::reply::{Fate, Price, Progress, Verdict, Watch};
-use crate::sse::Event;
+use crate::sse::{Event, LongEvent};
 
 /// Reads a stream of `generateContent` replies as it passes, byte for byte. Usage is
 /// told in every event, and counts along; the last counts. There is no end mark: a
 /// stream is finished when every candidate that was seen has a reason to be, or the
 /// prompt was refused.
+///
+/// Pictures come in one event. Of one that is too long to be held, a few KiB of what
+/// matters are picked out, of its last candidate.
 #[derive(Debug, Default)]
 pub struct GenerateWatch {
     progress: Progress,
@@ -21,7 +24,20 @@ pub struct GenerateWatch {
     seen: u128,
     finished: u128,
     blocked: bool,
+    long: Option<LongEvent>,
 }
+
+/// The places of what matters in a long event.
+const TOLD: &[Path] = &[
+    &[Step::Key("usageMetadata")],
+    &[Step::Key("error")],
+    &[Step::Key("candidates"), Step::Each, Step::Key("index")],
+    &[
+        Step::Key("candidates"),
+        Step::Each,
+        Step::Key("finishReason"),
+    ],
+];
 
 /// A `GenerateContentResponse`, or an error in place of one.
 #[derive(Deserialize)]
@@ -79,9 +95,18 @@ impl Watch for GenerateWatch {
         Fate::Pass
     }
 
-    fn oversize(&mut self, _piece: &[u8], last: bool) {
+    fn oversize(&mut self, piece: &[u8], last: bool) {
         self.progress.first_token_seen = true;
-        self.progress.output_events += u64::from(last);
+        let mut long = match self.long.take() {
+            Some(long) => long,
+            None => LongEvent::new(TOLD),
+        };
+        long.push(piece);
+        if last {
+            self.long_event(&long);
+        } else {
+            self.long = Some(long);
+        }
     }
 
     fn progress(&self) -> &Progress {
@@ -106,17 +131,35 @@ impl Watch for GenerateWatch {
 
 impl GenerateWatch {
     fn candidate(&mut self, candidate: &Candidate<'_>) {
-        let index = candidate.index.unwrap_or(0);
-        let bit = 1_u128.checked_shl(index).unwrap_or(0);
-        self.seen |= bit;
-        // Vertex used to send the unspecified reason along with every chunk.
-        let reason = candidate.finish_reason.as_ref().map(|reason| &*reason.0);
-        if !matches!(reason, None | Some("" | "FINISH_REASON_UNSPECIFIED")) {
-            self.finished |= bit;
-        }
+        let reason = candidate.finish_reason.as_ref();
+        self.seen(candidate.index, reason.map(|reason| &*reason.0));
         if !self.progress.first_token_seen {
             self.progress.first_token_seen = candidate.content.is_some_and(speaks);
         }
+    }
+
+    fn seen(&mut self, index: Option<u32>, reason: Option<&str>) {
+        let bit = 1_u128.checked_shl(index.unwrap_or(0)).unwrap_or(0);
+        self.seen |= bit;
+        // Vertex used to send the unspecified reason along with every chunk.
+        if !matches!(reason, None | Some("" | "FINISH_REASON_UNSPECIFIED")) {
+            self.finished |= bit;
+        }
+    }
+
+    fn long_event(&mut self, long: &LongEvent) {
+        fn read<'a, T: Deserialize<'a>>(json: Option<&'a str>) -> Option<T> {
+            serde_json::from_str(json?).ok()
+        }
+        if let Some(error) = read::<&RawValue>(long.get(1)) {
+            self.progress.error = Some(in_stream(error));
+            return;
+        }
+        self.progress.output_events += 1;
+        let reason: Option<Str<'_>> = read(long.get(3));
+        self.seen(read(long.get(2)), reason.as_ref().map(|reason| &*reason.0));
+        let usage = long.get(0).and_then(usage::read);
+        self.progress.usage = usage.or(self.progress.usage);
     }
 }
 

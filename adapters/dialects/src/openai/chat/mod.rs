@@ -1,5 +1,6 @@
 //! Chat completions: the request that a client sends, the same request as an
-//! upstream of the same dialect gets it, and the reply and stream that come back.
+//! upstream of the same dialect gets it, and the reply and stream that come back; and
+//! requests of other dialects as OpenAI and the servers like it get them.
 
 pub(super) mod canonical;
 mod compose;

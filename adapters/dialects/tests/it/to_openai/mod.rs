@@ -1,9 +1,11 @@
 //! OpenAI, and servers like it, as targets of requests in other dialects.
 
 mod bodies;
+mod endings;
 mod failures;
 mod identity;
 mod media;
+mod recorded;
 mod replies;
 mod responses;
 

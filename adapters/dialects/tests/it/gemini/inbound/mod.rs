@@ -5,6 +5,7 @@ mod canonical;
 mod count;
 mod facts;
 mod listing;
+mod peers;
 mod properties;
 mod recordings;
 mod relay;

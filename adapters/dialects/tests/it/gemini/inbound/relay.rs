@@ -78,3 +78,19 @@ fn the_first_token_is_no_role_and_no_empty_text() {
         assert!(ended(&[silent, speaks]).1.progress().first_token_seen);
     }
 }
+
+#[test]
+fn an_event_that_is_too_long_to_be_held_is_read_as_it_passes() {
+    let picture = "A".repeat(300 * 1024);
+    let long = format!(
+        r#"{{"candidates":[{{"content":{{"parts":[{{"inlineData":{{"mimeType":"image/png","data":"{picture}"}}}}]}},"finishReason":"STOP","index":0}}],"usageMetadata":{{"promptTokenCount":3,"candidatesTokenCount":2,"totalTokenCount":5}}}}"#
+    );
+    let (verdict, relay) = ended(&[TEXT, &long]);
+    assert_eq!(verdict, Verdict::Finished);
+    assert_eq!(relay.progress().usage.unwrap().output, 2);
+    assert_eq!(relay.progress().output_events, 2);
+    let unfinished = long.replace(r#""finishReason":"STOP","#, "");
+    assert_eq!(ended(&[TEXT, &unfinished]).0, Verdict::Cut);
+    let error = format!(r#"{{"error":{{"status":"INTERNAL"}},"x":"{picture}"}}"#);
+    assert_eq!(ended(&[TEXT, &error]).0, Verdict::Errored);
+}

@@ -26,7 +26,7 @@ pub fn writers() -> Writers {
 
 /// The chunks that a client gets for a stream that ends as it must.
 #[track_caller]
-fn chunks(decoder: Box<dyn Decode>, stream: &str) -> Vec<Value> {
+pub fn chunks(decoder: Box<dyn Decode>, stream: &str) -> Vec<Value> {
     let mut translator = Translator::new(decoder, writers());
     let mut out = Vec::new();
     let read = Bytes::copy_from_slice(stream.as_bytes());
