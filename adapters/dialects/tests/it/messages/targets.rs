@@ -6,7 +6,8 @@ use lattice_dialects::gemini;
 use lattice_dialects::openai::{chat, responses};
 use serde_json::{Value, json};
 
-use super::{asking, canonical};
+use super::{asking, canonical, whole};
+use crate::translated::google;
 
 fn to(model: &str) -> Target<'_> {
     Target {
@@ -182,4 +183,73 @@ fn only_what_has_tokens_is_counted() {
             })
         );
     });
+}
+
+/// What a client sends that keeps `said` and answers its call.
+fn answering(said: &Value) -> Value {
+    let calls = said.as_array().unwrap().iter();
+    let results = calls
+        .filter(|block| block["type"] == "tool_use")
+        .map(|call| json!({"type": "tool_result", "tool_use_id": call["id"], "content": "r"}));
+    let results: Vec<Value> = results.collect();
+    asking(json!({"messages": [
+        {"role": "user", "content": "u"},
+        {"role": "assistant", "content": said},
+        {"role": "user", "content": results},
+    ]}))
+}
+
+#[test]
+fn what_gemini_signed_goes_back_to_gemini_and_to_nobody_else() {
+    let reply = r#"{"candidates":[{"content":{"parts":[{"text":"hm","thought":true},{"functionCall":{"id":"call.1","name":"f","args":{}},"thoughtSignature":"sig"}]},"finishReason":"STOP"}]}"#;
+    let message = whole(google(), reply);
+    let body = answering(&message["content"]);
+    let sent = canonical(&body, |request| {
+        let encoded = gemini::generate::encode(&request, &to("gemini-3-pro-preview"));
+        serde_json::from_slice::<Value>(&encoded.unwrap().body).unwrap()
+    });
+    let parts = sent["contents"][1]["parts"].as_array().unwrap();
+    let call = parts.iter().find(|part| part["functionCall"].is_object());
+    assert_eq!(call.unwrap()["thoughtSignature"], "sig");
+    assert_eq!(call.unwrap()["functionCall"]["id"], "call.1");
+    let response = &sent["contents"][2]["parts"][0]["functionResponse"];
+    assert_eq!(
+        (&response["id"], &response["name"]),
+        (&json!("call.1"), &json!("f"))
+    );
+
+    let (claude, notes) = canonical(&body, |request| {
+        let encoded = encode(&request, &to("claude-opus-5")).unwrap();
+        let body: Value = serde_json::from_slice(&encoded.body).unwrap();
+        (body, encoded.noted)
+    });
+    let blocks = claude["messages"][1]["content"].as_array().unwrap();
+    assert_eq!(blocks.len(), 1, "{claude}");
+    assert_eq!(blocks[0]["type"], "tool_use");
+    assert!(!notes.is_empty());
+}
+
+#[test]
+fn what_openai_enciphered_goes_back_to_openai() {
+    let reply = json!({
+        "id": "resp_1", "object": "response", "status": "completed", "model": "gpt-5",
+        "output": [
+            {"type": "reasoning", "id": "rs_1", "summary": [{"type": "summary_text", "text": "hm"}], "encrypted_content": "cipher"},
+            {"type": "function_call", "id": "fc_1", "call_id": "call_1", "name": "f", "arguments": "{}", "status": "completed"},
+        ],
+        "usage": {"input_tokens": 3, "output_tokens": 4, "total_tokens": 7},
+    });
+    let message = whole(Box::new(responses::Decoder::default()), &reply.to_string());
+    assert_eq!(message["content"][0]["thinking"], "hm");
+    let sent = canonical(&answering(&message["content"]), |request| {
+        let encoded = responses::encode(&request, &to("gpt-5")).unwrap();
+        serde_json::from_slice::<Value>(&encoded.body).unwrap()
+    });
+    let items = sent["input"].as_array().unwrap();
+    let thought = items
+        .iter()
+        .find(|item| item["type"] == "reasoning")
+        .unwrap();
+    assert_eq!(thought["encrypted_content"], "cipher");
+    assert_eq!(thought["id"], "rs_1");
 }
