@@ -69,6 +69,10 @@ pub(super) enum At {
     Tool(u32),
     ToolName(u32),
     ToolType(u32),
+    /// A part's `tool`, which may bring one.
+    ToolChange,
+    /// A tool in the middle of the conversation.
+    Definition(u32),
     OutputConfig,
     Schema,
     /// Left to the upstream.
@@ -155,6 +159,8 @@ impl Reader for Facts {
             (At::Container, "skills") => At::Skills,
             (At::Message | At::Part(_), "content") => At::Part(self.media.part()),
             (At::Part(part), "type") => At::PartType(part),
+            (At::Part(_), "tool") => At::ToolChange,
+            (At::ToolChange, "definition") => At::Definition(self.tools.next()),
             (At::Part(part), "source") => At::Source(self.media.source(part)),
             (At::Part(_) | At::Source(_), "file_id") => At::Reference,
             (At::Source(source), "type") => At::SourceType(source),
@@ -162,8 +168,8 @@ impl Reader for Facts {
             (At::Source(source), "data") => At::Data(source),
             (At::Source(source), "url") => At::Url(source),
             (At::Source(_), "content") => At::Part(self.media.part()),
-            (At::Tool(tool), "name") => At::ToolName(tool),
-            (At::Tool(tool), "type") => At::ToolType(tool),
+            (At::Tool(tool) | At::Definition(tool), "name") => At::ToolName(tool),
+            (At::Tool(tool) | At::Definition(tool), "type") => At::ToolType(tool),
             _ => inside(at),
         }
     }
@@ -225,7 +231,8 @@ impl Reader for Facts {
             }
             (At::Reference | At::Container, Scalar::String(_)) => self.prompt.references += 1,
             (_, Scalar::String(text)) if spoken(at) && !text.decoded.is_empty() => {
-                let place = self.prompt.texts();
+                // Texts are fewer than bytes, of which there are less than 2^31.
+                let place = self.prompt.texts() as u32;
                 match at {
                     At::PartType(part) => self.media.is(part, text.decoded),
                     At::SourceType(source) => self.media.source_is(source, text.decoded),
@@ -242,7 +249,10 @@ impl Reader for Facts {
     }
 
     fn wants_span(&self, at: At) -> bool {
-        matches!(at, At::Model | At::MaxTokens | At::Tools | At::Schema)
+        matches!(
+            at,
+            At::Model | At::MaxTokens | At::Tools | At::Definition(_) | At::Schema
+        )
     }
 
     fn span(&mut self, at: At, span: Range<usize>) {
@@ -281,6 +291,7 @@ fn spoken(at: At) -> bool {
             | At::MediaType(_)
             | At::Data(_)
             | At::Url(_)
+            | At::ToolChange
             | At::Spoken
     )
 }

@@ -21,8 +21,8 @@ struct Source {
     /// `media_type` is that of an image.
     of_image: bool,
     /// The place among the texts.
-    data: Option<usize>,
-    url: Option<usize>,
+    data: Option<u32>,
+    url: Option<u32>,
     /// The URL is that of an image, as far as its name tells.
     to_image: bool,
 }
@@ -71,11 +71,11 @@ impl Media {
         self.edit(source).of_image = media_type.starts_with("image/");
     }
 
-    pub(super) fn data(&mut self, source: u32, place: usize) {
+    pub(super) fn data(&mut self, source: u32, place: u32) {
         self.edit(source).data = Some(place);
     }
 
-    pub(super) fn url(&mut self, source: u32, place: usize, url: &str) {
+    pub(super) fn url(&mut self, source: u32, place: u32, url: &str) {
         let source = self.edit(source);
         source.url = Some(place);
         source.to_image = !is_pdf(url);
@@ -98,7 +98,7 @@ impl Media {
             }
             match (&source.kind, source.data, source.url) {
                 (Kind::Base64, Some(data), _) => {
-                    let length = prompt.take(data);
+                    let length = prompt.take(data as usize);
                     if is_image && source.of_image {
                         prompt.images += 1;
                     } else {
@@ -107,7 +107,7 @@ impl Media {
                     }
                 }
                 (Kind::Url, _, Some(url)) => {
-                    prompt.take(url);
+                    prompt.take(url as usize);
                     if is_image && source.to_image {
                         prompt.images += 1;
                     } else {

@@ -43,7 +43,7 @@ impl MessagesRequest {
         }
         let sealed = memmem::find(&self.body, SEAL.as_bytes()).is_some();
         let noted = if sealed && self.unseal(&mut edits) {
-            vec!["messages.content.thinking: thoughts of another provider".to_owned()]
+            vec!["messages.content.thinking: thoughts of another provider were left out".to_owned()]
         } else {
             Vec::new()
         };

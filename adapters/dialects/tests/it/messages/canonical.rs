@@ -267,127 +267,128 @@ fn hints_are_dropped_and_noted() {
     }
 }
 
+/// Refused by the path of its field, in a sentence about it.
+#[track_caller]
+fn assert_refused(body: &Value, field: &str) {
+    let refusal = refused(body);
+    assert_eq!(refusal.field, field, "{refusal}");
+    assert!(refusal.why.starts_with(field), "{refusal}");
+}
+
 #[test]
-fn what_has_no_form_elsewhere_is_refused_by_the_path_of_its_field() {
-    let user = |block: Value| saying(json!([{"type": "text", "text": "a"}, block]));
-    let assistant =
-        |block: Value| asking(json!({"messages": [{"role": "assistant", "content": [block]}]}));
-    let image = |source: Value| user(json!({"type": "image", "source": source}));
-    let document = |source: Value| user(json!({"type": "document", "source": source}));
-    for (body, field) in [
-        (asking(json!({"unknown": 1})), "unknown"),
-        (asking(json!({"container": "c"})), "container"),
-        (asking(json!({"mcp_servers": [{}]})), "mcp_servers"),
-        (asking(json!({"thread": {"type": "create"}})), "thread"),
-        (asking(json!({"compaction": {}})), "compaction"),
-        (asking(json!({"inference_geo": "us"})), "inference_geo"),
-        (asking(json!({"metadata": {"k": "v"}})), "metadata.k"),
-        (asking(json!({"top_k": -1})), "top_k"),
-        (asking(json!({"temperature": "hot"})), "temperature"),
-        (asking(json!({"stop_sequences": "x"})), "stop_sequences"),
+fn fields_that_have_no_form_elsewhere_are_refused() {
+    for (members, field) in [
+        (json!({"unknown": 1}), "unknown"),
+        (json!({"container": "c"}), "container"),
+        (json!({"mcp_servers": [{}]}), "mcp_servers"),
+        (json!({"mcp_servers": "x"}), "mcp_servers"),
+        (json!({"thread": {"type": "create"}}), "thread"),
+        (json!({"compaction": {}}), "compaction"),
+        (json!({"inference_geo": "us"}), "inference_geo"),
+        (json!({"metadata": {"k": "v"}}), "metadata.k"),
+        (json!({"top_k": -1}), "top_k"),
+        (json!({"temperature": "hot"}), "temperature"),
+        (json!({"stop_sequences": "x"}), "stop_sequences"),
+        (json!({"system": [{"type": "image"}]}), "system[0].type"),
+        (json!({"system": 1}), "system"),
+    ] {
+        assert_refused(&asking(members), field);
+    }
+}
+
+#[test]
+fn shapes_of_the_answer_that_have_no_form_elsewhere_are_refused() {
+    for (config, field) in [
+        (json!({"effort": "none"}), "output_config.effort"),
+        (json!({"verbosity": 1}), "output_config.verbosity"),
         (
-            asking(json!({"output_config": {"effort": "none"}})),
-            "output_config.effort",
-        ),
-        (
-            asking(json!({"output_config": {"verbosity": 1}})),
-            "output_config.verbosity",
-        ),
-        (
-            asking(json!({"output_config": {"format": {"type": "json"}}})),
+            json!({"format": {"type": "json"}}),
             "output_config.format.type",
         ),
+    ] {
+        assert_refused(&asking(json!({"output_config": config})), field);
+    }
+    let format = json!({"type": "json_schema", "schema": {}});
+    let without = asking(json!({"output_format": {"type": "json_schema"}}));
+    assert_refused(&without, "output_format.schema");
+    let twice = json!({"output_format": format, "output_config": {"format": format}});
+    assert_refused(&asking(twice), "output_config.format");
+}
+
+#[test]
+fn messages_that_have_no_form_elsewhere_are_refused() {
+    for (message, field) in [
+        (json!({"role": "tool", "content": "x"}), "messages[0].role"),
+        (json!({"role": "user"}), "messages[0].content"),
         (
-            asking(json!({"output_format": {"type": "json_schema"}})),
-            "output_format.schema",
-        ),
-        (
-            asking(json!({"system": [{"type": "image"}]})),
-            "system[0].type",
-        ),
-        (asking(json!({"system": 1})), "system"),
-        (
-            asking(json!({"messages": [{"role": "tool", "content": "x"}]})),
-            "messages[0].role",
-        ),
-        (
-            asking(json!({"messages": [{"role": "user"}]})),
-            "messages[0].content",
-        ),
-        (
-            asking(json!({"messages": [{"role": "user", "content": "x", "name": "n"}]})),
+            json!({"role": "user", "content": "x", "name": "n"}),
             "messages[0].name",
         ),
-        (asking(json!({"messages": ["x"]})), "messages[0]"),
-        (
-            user(json!({"type": "search_result"})),
-            "messages[0].content[1].type",
-        ),
-        (
-            user(json!({"type": "container_upload", "file_id": "f"})),
-            "messages[0].content[1].type",
-        ),
-        (user(json!({"type": "text"})), "messages[0].content[1].text"),
-        (
-            user(json!({"type": "text", "text": "a", "more": 1})),
-            "messages[0].content[1].more",
-        ),
+        (json!({"role": "user", "content": 1}), "messages[0].content"),
+        (json!("x"), "messages[0]"),
+    ] {
+        assert_refused(&asking(json!({"messages": [message]})), field);
+    }
+    let unasked = saying(json!([{"type": "tool_result", "tool_use_id": "x"}]));
+    assert_refused(&unasked, "messages[0].content");
+}
+
+#[test]
+fn blocks_of_the_users_that_have_no_form_elsewhere_are_refused() {
+    let image = |source: Value| json!({"type": "image", "source": source});
+    let document = |source: Value| json!({"type": "document", "source": source});
+    let pdf = json!({"type": "base64", "media_type": "application/pdf", "data": "QQ"});
+    let cited = json!({"type": "document", "citations": {"enabled": true}, "source": pdf});
+    for (block, field) in [
+        (json!({"type": "search_result"}), "type"),
+        (json!({"type": "container_upload", "file_id": "f"}), "type"),
+        (json!({"type": "text"}), "text"),
+        (json!({"type": "text", "text": "a", "more": 1}), "more"),
         (
             image(json!({"type": "file", "file_id": "f"})),
-            "messages[0].content[1].source.type",
+            "source.type",
         ),
-        (
-            image(json!({"type": "base64", "media_type": "application/pdf", "data": "QQ"})),
-            "messages[0].content[1].source.media_type",
-        ),
-        (image(json!(null)), "messages[0].content[1].source"),
+        (image(pdf.clone()), "source.media_type"),
+        (image(json!(null)), "source"),
         (
             document(json!({"type": "url", "url": "https://a/b"})),
-            "messages[0].content[1].source.url",
+            "source.url",
         ),
         (
-            document(json!({"type": "content", "content": [{"type": "document"}]})),
-            "messages[0].content[1].source.content[0].type",
+            document(json!({"type": "content", "content": [pdf]})),
+            "source.content[0].type",
         ),
+        (cited, "citations.enabled"),
+    ] {
+        let body = saying(json!([{"type": "text", "text": "a"}, block]));
+        assert_refused(&body, &format!("messages[0].content[1].{field}"));
+    }
+}
+
+#[test]
+fn blocks_of_the_assistants_that_have_no_form_elsewhere_are_refused() {
+    let call = |member: &str, value: Value| {
+        let mut call = json!({"type": "tool_use", "id": "a", "name": "b", "input": {}});
+        call[member] = value;
+        call
+    };
+    for (block, field) in [
         (
-            user(
-                json!({"type": "document", "citations": {"enabled": true}, "source": {"type": "text", "data": "d"}}),
-            ),
-            "messages[0].content[1].citations.enabled",
+            json!({"type": "server_tool_use", "id": "a", "name": "b", "input": {}}),
+            "type",
         ),
+        (json!({"type": "mcp_tool_use"}), "type"),
+        (json!({"type": "compaction", "content": "x"}), "type"),
+        (json!({"type": "image", "source": {}}), "type"),
+        (json!({"type": "redacted_thinking"}), "data"),
+        (call("input", json!("{}")), "input"),
+        (call("id", json!("")), "id"),
         (
-            user(json!({"type": "tool_result", "tool_use_id": "x"})),
-            "messages[0].content",
-        ),
-        (
-            assistant(json!({"type": "server_tool_use", "id": "a", "name": "b", "input": {}})),
-            "messages[0].content[0].type",
-        ),
-        (
-            assistant(json!({"type": "mcp_tool_use"})),
-            "messages[0].content[0].type",
-        ),
-        (
-            assistant(json!({"type": "compaction", "content": "x"})),
-            "messages[0].content[0].type",
-        ),
-        (
-            assistant(json!({"type": "tool_use", "id": "a", "name": "b", "input": "{}"})),
-            "messages[0].content[0].input",
-        ),
-        (
-            assistant(
-                json!({"type": "tool_use", "id": "a", "name": "b", "input": {}, "caller": {"type": "code_execution_20250825"}}),
-            ),
-            "messages[0].content[0].caller.type",
-        ),
-        (
-            assistant(json!({"type": "image", "source": {}})),
-            "messages[0].content[0].type",
+            call("caller", json!({"type": "code_execution_20250825"})),
+            "caller.type",
         ),
     ] {
-        let refusal = refused(&body);
-        assert_eq!(refusal.field, field, "{refusal}");
-        assert!(refusal.why.starts_with(field), "{refusal}");
+        let body = asking(json!({"messages": [{"role": "assistant", "content": [block]}]}));
+        assert_refused(&body, &format!("messages[0].content[0].{field}"));
     }
 }

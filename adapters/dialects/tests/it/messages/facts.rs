@@ -77,6 +77,25 @@ fn tools_of_mcp_servers_are_tools_of_a_type() {
 }
 
 #[test]
+fn tools_that_come_in_the_middle_of_a_conversation_are_tools_on_offer() {
+    let change = |definition: Value| json!({"role": "system", "content": [{"type": "tool_addition", "tool": {"type": "tool_definition", "definition": definition}}]});
+    let facts = parsed(&asking(json!({"messages": [
+        {"role": "user", "content": "Hi"},
+        change(json!({"name": "f", "description": "DESCRIBED", "input_schema": {}})),
+        change(json!({"type": "web_fetch_20250910", "name": "web_fetch"})),
+    ]})))
+    .facts;
+    assert!(facts.has_tools);
+    assert_eq!(facts.tool_names, ["f", "web_fetch_20250910"]);
+    assert!(
+        facts
+            .prompt
+            .schemas()
+            .any(|schema| schema.contains("DESCRIBED"))
+    );
+}
+
+#[test]
 fn what_cannot_be_governed_is_refused_by_its_field() {
     for (members, field) in [
         (json!({"model": ""}), "model"),

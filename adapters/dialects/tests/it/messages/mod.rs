@@ -11,6 +11,7 @@ mod relay;
 mod rewrite;
 mod stream;
 mod system;
+mod targets;
 mod thoughts;
 mod tools;
 

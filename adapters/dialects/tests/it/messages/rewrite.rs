@@ -99,7 +99,7 @@ fn thoughts_that_are_sealed_for_others_are_cut_out() {
         assert_eq!(sent, conversation(&left), "{blocks}");
         assert_eq!(
             noted,
-            ["messages.content.thinking: thoughts of another provider"]
+            ["messages.content.thinking: thoughts of another provider were left out"]
         );
     }
 }

@@ -100,8 +100,8 @@ impl MessagesRequest {
 
 /// What only Anthropic has, and what is to be done instead.
 fn refuse_foreign(body: &mut Object<'_, '_>) -> Result<(), Unsupported> {
-    let servers = body.take("mcp_servers");
-    if servers.is_some_and(|json| !json.get()[1..].trim_start().starts_with(']')) {
+    let servers: Option<Vec<&RawValue>> = body.typed("mcp_servers", "an array")?;
+    if servers.is_some_and(|servers| !servers.is_empty()) {
         return Err(body.refuse(
             "mcp_servers",
             "cannot be carried: MCP servers are called from Anthropic only; offer their tools as tools",

@@ -62,7 +62,7 @@ fn format<'a>(json: &'a RawValue, at: &Path<'_>) -> Result<Format<'a>, Unsupport
         schema.ok_or_else(|| format.refuse("schema", "must be a JSON schema: an object"))?;
     format.end()?;
     Ok(Format::JsonSchema(Schema {
-        name: Cow::Borrowed("answer"),
+        name: Cow::Borrowed(""),
         schema,
         // As it is at Anthropic.
         strict: Some(true),

@@ -43,7 +43,9 @@ pub(super) fn output(
         out.member("effort", effort);
     }
     if let Some(schema) = schema {
-        notes.add("response_format.json_schema.name");
+        if !schema.name.is_empty() {
+            notes.add("response_format.json_schema.name");
+        }
         out.key("format");
         out.open(b'{');
         out.member("type", "json_schema");

@@ -220,21 +220,21 @@ impl Thought {
             return;
         }
         match (signature, encrypted) {
-            (signature, Some(data)) if signature.is_some() || !self.begun => {
-                if self.begun || signature.is_some() {
-                    let seal = self.seal(Proves::Text, signature.unwrap_or_default());
-                    self.sign(&seal, steps);
-                }
-                redacted(&self.seal(Proves::Cipher, data), steps);
-            }
-            (_, Some(data)) => {
-                let seal = self.seal(Proves::Cipher, data);
-                self.sign(&seal, steps);
-            }
             (None, None) if !self.begun && self.id.is_none() => {}
             (signature, None) => {
                 let seal = self.seal(Proves::Text, signature.unwrap_or_default());
                 self.sign(&seal, steps);
+            }
+            (None, Some(data)) if self.begun => {
+                let seal = self.seal(Proves::Cipher, data);
+                self.sign(&seal, steps);
+            }
+            (signature, Some(data)) => {
+                if let Some(signature) = signature {
+                    let seal = self.seal(Proves::Text, signature);
+                    self.sign(&seal, steps);
+                }
+                redacted(&self.seal(Proves::Cipher, data), steps);
             }
         }
     }

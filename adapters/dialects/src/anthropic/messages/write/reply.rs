@@ -143,7 +143,8 @@ impl Content {
             }
             Open::Redacted => {}
             Open::ToolUse => {
-                // Decoders vouch for an object; nothing else may break the reply.
+                // The output cap may have cut it: what is left of it is no JSON, and
+                // `stop_reason` says why.
                 let input = serde_json::from_str::<&RawValue>(&text).map(RawValue::get);
                 out.key("input");
                 out.raw(input.unwrap_or("{}"));
