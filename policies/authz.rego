@@ -13,7 +13,7 @@ default allow := false
 
 # Anything but a model call needs a policy of its own.
 allow if {
-	input.action.name == "infer"
+	input.action.name in {"infer", "embed", "count_tokens"}
 	input.resource.type == "model"
 	open_to_key
 	open_to_team

@@ -94,6 +94,13 @@ test_each_limit_gives_its_own_reason if {
 	codes(request(["small"], ["small"], "assistant")) == {"policy_model"}
 }
 
+test_embeddings_and_counts_follow_the_same_lists if {
+	every name in ["embed", "count_tokens"] {
+		allows(object.union(request(["assistant"], null, "assistant"), {"action": {"name": name}}))
+		refuses(object.union(request(["small"], null, "assistant"), {"action": {"name": name}}))
+	}
+}
+
 test_another_action_is_refused if {
 	asked := object.union(request(null, null, "assistant"), {"action": {"name": "tool.call"}})
 	refuses(asked)

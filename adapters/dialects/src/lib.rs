@@ -35,6 +35,7 @@ pub mod json;
 pub mod openai;
 mod prompt;
 pub mod reply;
+mod spelling;
 pub mod splice;
 pub mod sse;
 

@@ -51,9 +51,11 @@ pub(crate) fn fault_of(
 ) -> Fault {
     // Some providers answer 400 to a key that they do not know.
     let credential = facts.is_some_and(|facts| facts.credential);
+    // OpenAI's 429 for an account whose money is spent: no waiting mends that.
+    let broke = facts.is_some_and(|facts| facts.kind.as_deref() == Some("insufficient_quota"));
     let refuse = |code, message: String| Refusal::new(Gate::Execution, code, message);
     match status {
-        402 => Fault::Account(refuse(
+        _ if broke || status == 402 => Fault::Account(refuse(
             Code::ProviderError,
             format!(
                 "The gateway's account at provider {provider:?} has no credit ({status}); whoever administers the gateway must see to it."

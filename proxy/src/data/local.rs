@@ -99,12 +99,20 @@ async fn begin(
         ..
     } = request;
     let refused = |error| TransportError::Refused(refusal(&target.provider, &target.model, error));
-    let unsupported = |error| refused(LocalError::Unsupported(error));
     let Wanted::Generation(inbound) = &body.asked else {
         let why = "an engine in this process generates, and nothing else".to_owned();
         return Err(TransportError::Unreached(why));
     };
-    let mut canonical = inbound.canonical().map_err(unsupported)?;
+    // What the engine lacks is told in the words of the caller's API.
+    let spelled = |error: LocalError| match error {
+        LocalError::Unsupported(Unsupported { field, why }) => {
+            let field = inbound.api().spell(&field).into_owned();
+            refused(LocalError::Unsupported(Unsupported::new(field, why)))
+        }
+        error => refused(error),
+    };
+    let canonical = inbound.canonical().map_err(LocalError::Unsupported);
+    let mut canonical = canonical.map_err(refused)?;
     if body.cap_output {
         canonical
             .max_output_tokens
@@ -112,7 +120,7 @@ async fn begin(
     }
     let scope = Scope(scope.as_u128());
     let generation = models.chat(dispatch, &target.model, &canonical, scope);
-    let generation = generation.await.map_err(refused)?;
+    let generation = generation.await.map_err(spelled)?;
     let labels = Labels {
         id: dispatch.request_id().simple().to_string(),
         created: u64::try_from(SystemClock.now().unix_timestamp()).unwrap_or_default(),

@@ -17,6 +17,9 @@ use crate::books::Books;
 /// Prompts above this are counted on a thread that may block, bytes.
 const COUNTED_INLINE: usize = 64 * 1024;
 
+/// The smallest output cap that OpenAI's Responses takes; a smaller one is raised.
+const LEAST_CAP: u64 = 16;
+
 /// Budgets over requests.
 pub struct Budgets {
     books: Arc<Books>,
@@ -203,7 +206,8 @@ fn count_input(body: &Outbound, family: Family) -> u64 {
         schema: facts.has_schema,
         body_bytes: body.body().len() as u64,
     };
-    input_bound(family, prompt.texts().chain(prompt.schemas()), size)
+    let texts = input_bound(family, prompt.texts().chain(prompt.schemas()), size);
+    texts.saturating_add(prompt.tokens())
 }
 
 /// The most that the call can cost at the dearest target; `None` where one of
@@ -218,7 +222,11 @@ fn reckon(plan: &Plan, body: &Outbound, input: u64) -> Result<Option<NanoUsd>, R
             Asked::Generation(_) => body.facts().output_cap,
             Asked::Count(_) | Asked::Embedding(_) => Some(0),
         };
-        let cap = cap.unwrap_or(target.max_output_tokens);
+        let cap = match cap {
+            Some(0) => 0,
+            // A target may be asked for this much where the caller asked for less.
+            cap => cap.unwrap_or(target.max_output_tokens).max(LEAST_CAP),
+        };
         let most = cap
             .checked_mul(u64::from(body.facts().n))
             .and_then(|output| most(price.as_ref(), input, output))

@@ -142,7 +142,8 @@ pub fn read_reply(from: &mut impl BufRead) -> Option<Reply> {
     } else {
         from.read_to_end(&mut body).unwrap();
     }
-    reply.body = String::from_utf8(body).unwrap();
+    // What a broken upstream sends may be anything.
+    reply.body = String::from_utf8_lossy(&body).into_owned();
     Some(reply)
 }
 

@@ -49,8 +49,25 @@ fn generation(asking: &Asking<'_>, inbound: &Inbound) -> Result<Prepared, Unsupp
         Api::Responses => responses::encode(&request, &to),
         Api::Messages => messages::encode(&request, &to),
         Api::Generate => generate::encode(&request, &to),
-    }?;
+    };
+    let encoded = spelled(inbound.api(), encoded)?;
     Ok(post(asking, &path, encoded, Reads::Of(api)))
+}
+
+/// What is told of fields, in the words of the caller's API.
+fn spelled(api: Api, encoded: Result<Encoded, Unsupported>) -> Result<Encoded, Unsupported> {
+    match encoded {
+        Ok(Encoded { body, noted }) => Ok(Encoded {
+            body,
+            noted: noted
+                .iter()
+                .map(|note| api.spell(note).into_owned())
+                .collect(),
+        }),
+        Err(Unsupported { field, why }) => {
+            Err(Unsupported::new(api.spell(&field).into_owned(), why))
+        }
+    }
 }
 
 fn count(asking: &Asking<'_>, request: &CountRequest) -> Result<Prepared, Unsupported> {
@@ -65,7 +82,8 @@ fn count(asking: &Asking<'_>, request: &CountRequest) -> Result<Prepared, Unsupp
         request.rewrite(model)
     } else {
         let canonical = asking.canonical(request.canonical()?);
-        count::encode(api, &canonical, &asking.encode_for())?
+        let encoded = count::encode(api, &canonical, &asking.encode_for());
+        spelled(request.api(), encoded)?
     };
     let path = match api {
         Api::Messages => "messages/count_tokens".to_owned(),

@@ -104,6 +104,10 @@ impl Watch for ResponsesWatch {
             return;
         }
         self.events += 1;
+        // An event that was cut is no end of a stream, whatever it began with.
+        if !long.is_done() {
+            return;
+        }
         let kind = long.get(0).map(serde_json::from_str::<Str<'_>>);
         let kind = kind.and_then(Result::ok);
         self.told(&Told {

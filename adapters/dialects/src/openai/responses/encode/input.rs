@@ -57,6 +57,8 @@ impl<'w, 'r> Input<'w, 'r> {
         let mut said: Vec<&Part<'_>> = Vec::new();
         for (index, part) in turn.parts.iter().enumerate() {
             match (part, turn.role) {
+                // Clients that give a streamed answer back piece by piece have such.
+                (Part::Text(text), Role::Assistant) if text.text.is_empty() => continue,
                 (Part::Text(_), _) | (Part::Media(_), Role::User) => {
                     said.push(part);
                     continue;
@@ -80,7 +82,11 @@ impl<'w, 'r> Input<'w, 'r> {
     /// Thoughts go back to their maker, in cipher, since nothing is stored there; and
     /// only before what they led to, which the API insists on.
     fn reasoning(&mut self, reasoning: &Reasoning<'_>, rest: &[Part<'_>]) {
-        let led_to_something = rest.iter().any(|part| !matches!(part, Part::Reasoning(_)));
+        let led_to_something = rest.iter().any(|part| match part {
+            Part::Reasoning(_) => false,
+            Part::Text(text) => !text.text.is_empty(),
+            _ => true,
+        });
         let proof = reasoning.encrypted.as_deref();
         let proof = proof.filter(|_| reasoning.maker == Maker::OpenAi && led_to_something);
         let Some(proof) = proof else {
