@@ -14,12 +14,13 @@ use serde_json::Value;
 
 const PROVIDER_KEY: &str = "provider-key";
 
-/// Kind, the gateway's name for it, its adapter, where it is below the mock's address, and the
+/// Kind, the gateway's name for it (google-genai embeds by another route where a name
+/// has `gemini` in it), its adapter, where it is below the mock's address, and the
 /// model there: how that is asked to think depends on its generation.
 const UPSTREAMS: [[&str; 5]; 4] = [
     ["openai", "gpt", "openai", "/v1", "gpt-5"],
     ["anthropic", "claude", "anthropic", "", "claude-opus-4-6"],
-    ["gemini", "gemini", "gemini", "", "gemini-3.1-pro-preview"],
+    ["gemini", "google", "gemini", "", "gemini-3.1-pro-preview"],
     [
         "compatible",
         "qwen",

@@ -61,7 +61,7 @@ mod tests {
     fn models_are_told_as_json() {
         assert_eq!(
             models(),
-            r#"{"openai":"gpt","anthropic":"claude","gemini":"gemini","compatible":"qwen"}"#
+            r#"{"openai":"gpt","anthropic":"claude","gemini":"google","compatible":"qwen"}"#
         );
     }
 }

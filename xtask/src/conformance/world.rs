@@ -43,7 +43,7 @@ pub const UPSTREAMS: [Upstream; 4] = [
     },
     Upstream {
         kind: "gemini",
-        name: "gemini",
+        name: "google",
         adapter: "gemini",
         path: "",
         model: "gemini-3.1-pro-preview",
