@@ -322,6 +322,27 @@ fn every_fault_of_a_broken_machine_is_named_with_its_mend() {
 }
 
 #[test]
+fn a_provider_where_the_gateway_may_not_go_is_not_dialled() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = "\
+server: { listen: 127.0.0.1:0, admin_listen: 127.0.0.1:0 }
+providers:
+  cloud: { kind: openai_compatible, base_url: 'http://169.254.169.254/v1' }
+";
+    std::fs::write(folder.path().join("lattice.yaml"), config).unwrap();
+    let output = lattice(folder.path(), &["doctor"], &[]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8(output.stdout).unwrap();
+    let section = said.split("\nnetwork\n").nth(1).unwrap();
+    assert_snapshot!(section.split("\n\n").next().unwrap(), @"
+    ok    server.listen             127.0.0.1:0: any free port
+    ok    server.admin_listen       127.0.0.1:0: any free port
+    FAIL  provider cloud            not dialled: 169.254.169.254 is a cloud's metadata service, which gives out credentials
+          if that is meant, add 169.254.169.254 to security.egress.allow; else correct providers.cloud.base_url
+    ");
+}
+
+#[test]
 fn a_file_that_cannot_be_read_is_one_finding_among_the_others() {
     let folder = tempfile::tempdir().unwrap();
     let text = "server:\n  lisen: 127.0.0.1:8080\n";

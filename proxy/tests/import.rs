@@ -136,6 +136,38 @@ fn a_file_that_comes_across_whole_is_a_success() {
 }
 
 #[test]
+fn timeouts_retries_and_weights_come_across() {
+    let home = tempfile::tempdir().unwrap();
+    let config = "\
+model_list:
+  - model_name: m
+    litellm_params: { model: openai/gpt-5, timeout: 30, weight: 9, num_retries: 2 }
+  - model_name: m
+    litellm_params: { model: groq/llama, weight: 1, num_retries: 2 }
+router_settings: { routing_strategy: simple-shuffle, stream_timeout: 7.5 }
+";
+    fs::write(home.path().join("config.yaml"), config).unwrap();
+    let done = import(home.path(), &["config.yaml"]);
+    assert_eq!(done.status.code(), Some(0), "{}", screen(&done));
+    check(home.path(), "lattice.yaml");
+    let written = fs::read_to_string(home.path().join("lattice.yaml")).unwrap();
+    assert_snapshot!(written, @r#"
+    # yaml-language-server: $schema=./lattice.schema.json
+    # Imported from config.yaml by `lattice config import --from litellm`.
+    providers:
+      openai: { kind: openai, api_key: { env: OPENAI_API_KEY }, timeouts: { first_byte_ms: 30000, between_chunks_ms: 7500 } }
+      groq: { kind: openai_compatible, base_url: "https://api.groq.com/openai/v1", api_key: { env: GROQ_API_KEY }, timeouts: { between_chunks_ms: 7500 } }
+    models:
+      - name: m
+        balance: weighted
+        retries: 2
+        targets:
+          - { provider: openai, model: gpt-5, weight: 9 }
+          - { provider: groq, model: llama, weight: 1 }
+    "#);
+}
+
+#[test]
 fn what_cannot_be_read_is_refused_with_its_place() {
     let home = tempfile::tempdir().unwrap();
     fs::write(

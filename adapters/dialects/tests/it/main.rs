@@ -20,6 +20,7 @@ mod replay;
 mod request;
 mod responses;
 mod rewrite;
+mod served;
 mod sse;
 mod support;
 mod to_openai;

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use lattice_kernel::Secret;
-use lattice_providers::Provider;
+use lattice_providers::{Egress, Provider};
 
 use crate::command::config::policy_set;
 use crate::config::checked::Database;
@@ -32,6 +32,8 @@ pub struct Known {
     pub providers: Vec<(String, Part<Upstream>)>,
     /// Models by name.
     pub models: Vec<(String, Part<Vec<Target>>)>,
+    /// What may be dialled; where it cannot be used, as `whole` says, what may be by default.
+    pub egress: Egress,
     /// How many budgets the file declares.
     pub budgets: Part<usize>,
     /// The policy set: where it is and its revision.
@@ -83,6 +85,7 @@ impl Known {
         });
         let providers = providers.collect();
         let models = models(&raw.providers, &raw.models, base);
+        let egress = Egress::allowing(&raw.security.egress.allow).unwrap_or_default();
         Self {
             listeners: check(Raw {
                 server: raw.server,
@@ -109,6 +112,7 @@ impl Known {
             data_dir,
             providers,
             models,
+            egress,
         }
     }
 

@@ -6,7 +6,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use lattice_providers::Provider;
+use lattice_providers::{Egress, Provider};
 use serde_json::Value;
 
 use super::check::Check;
@@ -21,7 +21,7 @@ pub fn look(known: &Known) -> Vec<Check> {
         Ok((clients, admin)) => listeners(clients, admin),
         Err(_) => Vec::new(),
     };
-    checks.extend(providers(known.remotes().cloned().collect()));
+    checks.extend(providers(known.remotes().cloned().collect(), &known.egress));
     checks
 }
 
@@ -153,13 +153,14 @@ fn ask(admin: SocketAddr) -> Answer {
 
 /// All at once, each with a thread of its own: a name that does not resolve holds up no
 /// other, nor the end of this program.
-fn providers(providers: Vec<Provider>) -> Vec<Check> {
+fn providers(providers: Vec<Provider>, egress: &Egress) -> Vec<Check> {
     let asked: Vec<_> = providers
         .into_iter()
         .map(|provider| {
             let (tell, told) = mpsc::channel();
             let (host, port) = (provider.host.clone(), provider.port);
-            thread::spawn(move || tell.send(connect(&host, port)));
+            let egress = egress.clone();
+            thread::spawn(move || tell.send(connect(&egress, &host, port)));
             (provider, told)
         })
         .collect();
@@ -179,16 +180,20 @@ fn providers(providers: Vec<Provider>) -> Vec<Check> {
 enum Unreached {
     /// Its name has no address.
     Nameless,
+    /// The gateway would not dial it; why, and the mend.
+    Forbidden(String),
     /// What the system said of the last address.
     Closed(String),
 }
 
-/// Opens a connection and closes it; nothing is sent.
-fn connect(host: &str, port: u16) -> Result<(), Unreached> {
+/// Opens a connection and closes it; nothing is sent. What the gateway would not dial is
+/// not dialled here either.
+fn connect(egress: &Egress, host: &str, port: u16) -> Result<(), Unreached> {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     let addresses = (bare, port).to_socket_addrs();
+    let addresses = addresses.map_err(|_| Unreached::Nameless)?;
     let mut unreached = Unreached::Nameless;
-    for address in addresses.map_err(|_| Unreached::Nameless)? {
+    for address in admitted(egress, host, addresses)? {
         match TcpStream::connect_timeout(&address, PATIENCE) {
             Ok(_) => return Ok(()),
             Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
@@ -198,6 +203,26 @@ fn connect(host: &str, port: u16) -> Result<(), Unreached> {
         }
     }
     Err(unreached)
+}
+
+/// The addresses of `host` that the gateway would dial.
+fn admitted(
+    egress: &Egress,
+    host: &str,
+    addresses: impl Iterator<Item = SocketAddr>,
+) -> Result<Vec<SocketAddr>, Unreached> {
+    let mut forbidden = None;
+    let mut admitted = Vec::new();
+    for address in addresses {
+        match egress.admit(host, address.ip()) {
+            Ok(()) => admitted.push(address),
+            Err(why) => forbidden = forbidden.or(Some(why)),
+        }
+    }
+    match forbidden {
+        Some(why) if admitted.is_empty() => Err(Unreached::Forbidden(why.to_string())),
+        _ => Ok(admitted),
+    }
 }
 
 fn judge(provider: &Provider, reached: Result<(), Unreached>) -> Check {
@@ -212,6 +237,11 @@ fn judge(provider: &Provider, reached: Result<(), Unreached>) -> Check {
             format!("{host} has no address"),
             format!("correct providers.{name}.base_url, or this machine's name service"),
         ),
+        Err(Unreached::Forbidden(why)) => {
+            let (found, mend) = why.split_once("; ").unwrap_or((&why, ""));
+            let mend = format!("{mend}; else correct providers.{name}.base_url");
+            Check::fail(title, format!("not dialled: {found}"), mend)
+        }
         Err(Unreached::Closed(why)) => Check::warn(
             title,
             why,
@@ -219,5 +249,39 @@ fn judge(provider: &Provider, reached: Result<(), Unreached>) -> Check {
                 "start it, correct providers.{name}.base_url, or open the network's way to {host}:{port}"
             ),
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(allow: &[&str], host: &str, to: &[&str]) -> Result<Vec<String>, String> {
+        let egress = Egress::allowing(allow).expect("addresses");
+        let addresses = to
+            .iter()
+            .map(|address| address.parse().expect("an address"));
+        match admitted(&egress, host, addresses) {
+            Ok(admitted) => Ok(admitted.iter().map(ToString::to_string).collect()),
+            Err(Unreached::Forbidden(why)) => Err(why),
+            Err(_) => unreachable!("nothing is dialled"),
+        }
+    }
+
+    #[test]
+    fn only_what_the_gateway_would_dial_is_dialled() {
+        let private = ["10.0.0.5:8000"];
+        assert_eq!(
+            found(&[], "llm.example", &private),
+            Err("llm.example is at 10.0.0.5, a private address; if that is meant, add 10.0.0.5 to security.egress.allow".into())
+        );
+        assert_eq!(
+            found(&["10.0.0.0/8"], "llm.example", &private),
+            Ok(vec!["10.0.0.5:8000".into()])
+        );
+        assert_eq!(
+            found(&[], "llm.example", &["10.0.0.5:80", "8.8.8.8:80"]),
+            Ok(vec!["8.8.8.8:80".into()])
+        );
     }
 }

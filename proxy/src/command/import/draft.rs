@@ -24,6 +24,17 @@ pub struct Provider {
     pub address: Address,
     /// Its key.
     pub key: Key,
+    /// How long it may be silent.
+    pub timeouts: Timeouts,
+}
+
+/// How long an upstream may be silent, in milliseconds; `None`: as long as Lattice's default.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Timeouts {
+    /// Before its reply begins.
+    pub first_byte_ms: Option<u64>,
+    /// Within its reply.
+    pub between_chunks_ms: Option<u64>,
 }
 
 /// Where an upstream is.
@@ -58,6 +69,19 @@ pub struct Model {
     pub name: String,
     /// Who answers.
     pub targets: Vec<Target>,
+    /// Which of them is asked first; `None`: the first.
+    pub balance: Option<Balance>,
+    /// How often they are asked again; `None`: as often as Lattice's default.
+    pub retries: Option<u64>,
+}
+
+/// Which of a model's targets is asked first.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Balance {
+    /// Any one, by its weight.
+    Weighted,
+    /// The one with the fewest requests under way.
+    LeastBusy,
 }
 
 /// A model at an upstream.
@@ -71,6 +95,8 @@ pub struct Target {
     pub price: Option<(f64, f64)>,
     /// The cap of a request that names none.
     pub max_output_tokens: Option<u64>,
+    /// Its share where the model is balanced.
+    pub weight: Option<u64>,
 }
 
 impl Draft {
@@ -95,6 +121,7 @@ impl Draft {
                 kind,
                 address,
                 key,
+                timeouts: Timeouts::default(),
             });
             self.providers.len() - 1
         })

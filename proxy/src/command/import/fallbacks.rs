@@ -96,10 +96,8 @@ pub fn aliases(path: &str, value: &Value, draft: &mut Draft, verdicts: &mut Verd
             }
             _ => (of.as_str(), at),
         };
-        let targets = name
-            .and_then(|name| draft.model(name))
-            .map(|model| model.targets.clone());
-        let verdict = match targets {
+        let model = name.and_then(|name| draft.model(name)).cloned();
+        let verdict = match model {
             _ if !is_name(alias) => {
                 manual("The alias is not a name of 1 to 200 printable characters.")
             }
@@ -109,9 +107,9 @@ pub fn aliases(path: &str, value: &Value, draft: &mut Draft, verdicts: &mut Verd
             None => manual(
                 "The model that it stands for was not written; declare the alias with targets of its own.",
             ),
-            Some(targets) => {
+            Some(model) => {
                 let name = alias.clone();
-                draft.models.push(Model { name, targets });
+                draft.models.push(Model { name, ..model });
                 exact(format!("Model `{alias}`, with the same targets."))
             }
         };

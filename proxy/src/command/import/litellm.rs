@@ -9,7 +9,7 @@ use super::models::{Environment, Reader};
 use super::{fallbacks, resilience, tables};
 
 /// The sections of settings; what one of them means does not depend on which it is in.
-const SETTINGS: [&str; 3] = ["litellm_settings", "router_settings", "general_settings"];
+pub const SETTINGS: [&str; 3] = ["litellm_settings", "router_settings", "general_settings"];
 
 /// What a file comes to.
 pub struct Import {
@@ -31,6 +31,7 @@ pub fn import(document: &Value, environment: Environment<'_>) -> Import {
     let Reader {
         mut draft,
         mut verdicts,
+        entries,
         ..
     } = reader;
     let before = draft.models.clone();
@@ -58,6 +59,13 @@ pub fn import(document: &Value, environment: Environment<'_>) -> Import {
             }
         }
     }
+    let own: Vec<usize> = before.iter().map(|model| model.targets.len()).collect();
+    let said = resilience::Said {
+        entries: &entries,
+        sections,
+        own: &own,
+    };
+    resilience::apply(&said, &mut draft, &mut verdicts);
     // An alias has the fallbacks of what it stands for, wherever in the file they are.
     for name in SETTINGS {
         let aliases = sections
@@ -378,6 +386,195 @@ mod tests {
         exact        model_list[1].model_name: Model `b`.
         exact        model_list[1].litellm_params.model: Asked as `b` at provider `gemini`.
         ");
+    }
+
+    #[test]
+    fn timeouts_and_retries_are_written_where_entries_agree() {
+        let (report, file) = imported(
+            "model_list:\n\
+             - { model_name: a, litellm_params: { model: openai/a, timeout: 30, stream_timeout: 5, num_retries: 9 } }\n\
+             - { model_name: b, litellm_params: { model: openai/b, request_timeout: 30, stream_timeout: '5', num_retries: 0, max_retries: 4 } }\n\
+             - { model_name: c, litellm_params: { model: gemini/c, timeout: 1, max_retries: 1 } }\n\
+             - { model_name: c, litellm_params: { model: gemini/d, timeout: 2 } }\n\
+             - { model_name: e, litellm_params: { model: anthropic/e, timeout: null } }\n\
+             - { model_name: f, litellm_params: { model: groq/f, timeout: os.environ/T, num_retries: many } }\n\
+             - { model_name: 'xai/*', litellm_params: { model: 'xai/*', num_retries: 2, weight: 2 } }\n\
+             litellm_settings: { num_retries: 3, request_timeout: 60 }\n\
+             router_settings: { timeout: 40, stream_timeout: null }\n",
+        );
+        assert_snapshot!(file, @r#"
+        # yaml-language-server: $schema=./lattice.schema.json
+        # Imported from config.yaml by `lattice config import --from litellm`.
+        providers:
+          xai: { kind: openai_compatible, base_url: "https://api.x.ai/v1", api_key: { env: XAI_API_KEY }, timeouts: { first_byte_ms: 40000, between_chunks_ms: 40000 } }
+          openai: { kind: openai, api_key: { env: OPENAI_API_KEY }, timeouts: { first_byte_ms: 30000, between_chunks_ms: 5000 } }
+          gemini: { kind: gemini, api_key: { env: GEMINI_API_KEY } }
+          anthropic: { kind: anthropic, api_key: { env: ANTHROPIC_API_KEY }, timeouts: { first_byte_ms: 40000, between_chunks_ms: 40000 } }
+          groq: { kind: openai_compatible, base_url: "https://api.groq.com/openai/v1", api_key: { env: GROQ_API_KEY }, timeouts: { first_byte_ms: 40000, between_chunks_ms: 40000 } }
+        models:
+          - name: a
+            retries: 5
+            targets:
+              - { provider: openai, model: a }
+          - name: b
+            retries: 0
+            targets:
+              - { provider: openai, model: b }
+          - name: c
+            targets:
+              - { provider: gemini, model: c }
+              - { provider: gemini, model: d }
+          - name: e
+            retries: 3
+            targets:
+              - { provider: anthropic, model: e }
+          - name: f
+            retries: 3
+            targets:
+              - { provider: groq, model: f }
+        "#);
+        assert_snapshot!(report, @"
+        exact        model_list[0].model_name: Model `a`.
+        exact        model_list[0].litellm_params.model: Asked as `a` at provider `openai`.
+        approximate  model_list[0].litellm_params.timeout: `timeouts: { first_byte_ms: 30000, between_chunks_ms: 30000 }` at provider `openai`, unless more is said of it; a connection has 10 s of its own.
+        approximate  model_list[0].litellm_params.stream_timeout: `timeouts: { between_chunks_ms: 5000 }` at provider `openai`, unless more is said of it; a connection has 10 s of its own.
+        approximate  model_list[0].litellm_params.num_retries: `retries: 5` at model `a`, which is the most.
+        exact        model_list[1].model_name: Model `b`.
+        exact        model_list[1].litellm_params.model: Asked as `b` at provider `openai`.
+        approximate  model_list[1].litellm_params.request_timeout: `timeouts: { first_byte_ms: 30000, between_chunks_ms: 30000 }` at provider `openai`, unless more is said of it; a connection has 10 s of its own.
+        approximate  model_list[1].litellm_params.stream_timeout: `timeouts: { between_chunks_ms: 5000 }` at provider `openai`, unless more is said of it; a connection has 10 s of its own.
+        exact        model_list[1].litellm_params.num_retries: `retries: 0` at model `b`.
+        approximate  model_list[1].litellm_params.max_retries: Another key of the same meaning is used in its place.
+        exact        model_list[2].model_name: Model `c`.
+        exact        model_list[2].litellm_params.model: Asked as `c` at provider `gemini`.
+        manual       model_list[2].litellm_params.timeout: Entries of one provider differ, and it has one set of timeouts; set `timeouts: { first_byte_ms: 1000, between_chunks_ms: 1000 }` at provider `gemini` if that is meant for all.
+        manual       model_list[2].litellm_params.max_retries: Entries of one model differ, and it has one number of retries; set `retries: 1` at model `c` if that is meant for all.
+        approximate  model_list[3].model_name: A further target of model `c`, asked where the ones before it fail; set `balance: weighted` to spread requests over all, as LiteLLM does.
+        exact        model_list[3].litellm_params.model: Asked as `d` at provider `gemini`.
+        manual       model_list[3].litellm_params.timeout: Entries of one provider differ, and it has one set of timeouts; set `timeouts: { first_byte_ms: 2000, between_chunks_ms: 2000 }` at provider `gemini` if that is meant for all.
+        exact        model_list[4].model_name: Model `e`.
+        exact        model_list[4].litellm_params.model: Asked as `e` at provider `anthropic`.
+        exact        model_list[4].litellm_params.timeout: Is empty.
+        exact        model_list[5].model_name: Model `f`.
+        exact        model_list[5].litellm_params.model: Asked as `f` at provider `groq`.
+        manual       model_list[5].litellm_params.timeout: Is no time from 0.001 s to a day; set `timeouts.first_byte_ms` and `timeouts.between_chunks_ms` at provider `groq`.
+        manual       model_list[5].litellm_params.num_retries: Set `retries`, from 0 to 5, at model `f`.
+        approximate  model_list[6].model_name: `xai/MODEL` is accepted for every model without being listed; policy says who may.
+        exact        model_list[6].litellm_params.model: Provider `xai`, which is asked for models by any name.
+        manual       model_list[6].litellm_params.num_retries: Models that are not listed are asked again once; set `retries` where they are.
+        manual       model_list[6].litellm_params.weight: Models that are not listed have one target; set `weight` where they are.
+        manual       litellm_settings.num_retries: Entries of one model differ, and it has one number of retries; set `retries: 3` at each model if that is meant for all.
+        approximate  litellm_settings.request_timeout: Another key of the same meaning is used in its place.
+        manual       router_settings.timeout: Entries of one provider differ, and it has one set of timeouts; set `timeouts: { first_byte_ms: 40000, between_chunks_ms: 40000 }` at each provider if that is meant for all.
+        exact        router_settings.stream_timeout: Is empty.
+        ");
+    }
+
+    #[test]
+    fn models_are_balanced_where_nothing_keeps_their_targets_in_order() {
+        let entries = "model_list:\n\
+             - { model_name: a, litellm_params: { model: openai/a, weight: 3 } }\n\
+             - { model_name: a, litellm_params: { model: gemini/a, weight: 1 } }\n\
+             - { model_name: back, litellm_params: { model: openai/b, weight: 3 } }\n\
+             - { model_name: back, litellm_params: { model: gemini/b, weight: 1 } }\n\
+             - { model_name: order, litellm_params: { model: openai/c, weight: 3, order: 2 } }\n\
+             - { model_name: order, litellm_params: { model: gemini/c, weight: 1, order: 1 } }\n\
+             - { model_name: half, litellm_params: { model: openai/d, weight: 0.5 } }\n\
+             - { model_name: half, litellm_params: { model: gemini/d, weight: 0.5 } }\n\
+             - { model_name: one, litellm_params: { model: openai/e, weight: 3 } }\n\
+             - { model_name: none, litellm_params: { model: openai/f } }\n\
+             - { model_name: none, litellm_params: { model: gemini/f } }\n\
+             litellm_settings: { fallbacks: [ { back: [ one ] } ] }\n\
+             router_settings: { model_group_alias: { alias: a }";
+        let balanced = |strategy: &str| {
+            let (report, file) = imported(&format!("{entries}{strategy} }}\n"));
+            let models = file.split("models:\n").nth(1).expect("models").to_owned();
+            let lines = report.lines().filter(|line| {
+                let about = ["weight:", "routing_strategy:", "model_name: A further"];
+                about.iter().any(|key| line.contains(key))
+            });
+            (models, lines.collect::<Vec<_>>().join("\n"))
+        };
+        let (models, report) = balanced("");
+        assert_snapshot!(models, @"
+        - name: a
+          balance: weighted
+          targets:
+            - { provider: openai, model: a, weight: 3 }
+            - { provider: gemini, model: a, weight: 1 }
+        - name: back
+          targets:
+            - { provider: openai, model: b }
+            - { provider: gemini, model: b }
+            - { provider: openai, model: e }
+        - name: order
+          targets:
+            - { provider: gemini, model: c }
+            - { provider: openai, model: c }
+        - name: half
+          targets:
+            - { provider: openai, model: d }
+            - { provider: gemini, model: d }
+        - name: one
+          targets:
+            - { provider: openai, model: e }
+        - name: none
+          targets:
+            - { provider: openai, model: f }
+            - { provider: gemini, model: f }
+        - name: alias
+          balance: weighted
+          targets:
+            - { provider: openai, model: a, weight: 3 }
+            - { provider: gemini, model: a, weight: 1 }
+        ");
+        assert_snapshot!(report, @"
+        exact        model_list[0].litellm_params.weight: The target's `weight: 3`, and `balance: weighted` at model `a`.
+        exact        model_list[1].model_name: A further target of model `a`, beside the others.
+        exact        model_list[1].litellm_params.weight: The target's `weight: 1`, and `balance: weighted` at model `a`.
+        manual       model_list[2].litellm_params.weight: A balanced model may ask any of its targets first, those of its fallbacks too; if that is meant, set `weight` at each and `balance: weighted` at the model.
+        approximate  model_list[3].model_name: A further target of model `back`, asked where the ones before it fail; set `balance: weighted` to spread requests over all, as LiteLLM does.
+        manual       model_list[3].litellm_params.weight: A balanced model may ask any of its targets first, those of its fallbacks too; if that is meant, set `weight` at each and `balance: weighted` at the model.
+        manual       model_list[4].litellm_params.weight: A balanced model has no order of targets; choose `balance: weighted` at the model with `weight` at each target, or the order, which is written.
+        approximate  model_list[5].model_name: A further target of model `order`, asked where the ones before it fail; set `balance: weighted` to spread requests over all, as LiteLLM does.
+        manual       model_list[5].litellm_params.weight: A balanced model has no order of targets; choose `balance: weighted` at the model with `weight` at each target, or the order, which is written.
+        manual       model_list[6].litellm_params.weight: Set a whole `weight` from 1 to 1000 at every target of the model, and `balance: weighted` at the model.
+        approximate  model_list[7].model_name: A further target of model `half`, asked where the ones before it fail; set `balance: weighted` to spread requests over all, as LiteLLM does.
+        manual       model_list[7].litellm_params.weight: Set a whole `weight` from 1 to 1000 at every target of the model, and `balance: weighted` at the model.
+        exact        model_list[8].litellm_params.weight: The model has one target, which is asked whatever its weight.
+        approximate  model_list[10].model_name: A further target of model `none`, asked where the ones before it fail; set `balance: weighted` to spread requests over all, as LiteLLM does.
+        ");
+        let (shuffled, report) = balanced(", routing_strategy: simple-shuffle");
+        let none = "  - name: none\n";
+        let weighted = format!("{none}    balance: weighted\n");
+        assert_eq!(shuffled, models.replace(none, &weighted));
+        assert_snapshot!(report.lines().last().expect("a line"), @"manual       router_settings.routing_strategy: `balance: weighted` at models with several targets, but not at `back`, `order`, `half`, whose targets have an order, fallbacks or weights that cannot be used; set it there if any target may be asked first.");
+        let (busy, report) = balanced(", routing_strategy: least-busy");
+        assert_eq!(busy.matches("balance: least_busy").count(), 4);
+        assert!(!busy.contains("weight"), "{busy}");
+        assert_snapshot!(report, @"
+        exact        model_list[0].litellm_params.weight: LiteLLM reads no weight under this routing strategy.
+        exact        model_list[1].model_name: A further target of model `a`, beside the others.
+        exact        model_list[1].litellm_params.weight: LiteLLM reads no weight under this routing strategy.
+        exact        model_list[2].litellm_params.weight: LiteLLM reads no weight under this routing strategy.
+        approximate  model_list[3].model_name: A further target of model `back`, asked where the ones before it fail; set `balance: weighted` to spread requests over all, as LiteLLM does.
+        exact        model_list[3].litellm_params.weight: LiteLLM reads no weight under this routing strategy.
+        exact        model_list[4].litellm_params.weight: LiteLLM reads no weight under this routing strategy.
+        approximate  model_list[5].model_name: A further target of model `order`, asked where the ones before it fail; set `balance: weighted` to spread requests over all, as LiteLLM does.
+        exact        model_list[5].litellm_params.weight: LiteLLM reads no weight under this routing strategy.
+        exact        model_list[6].litellm_params.weight: LiteLLM reads no weight under this routing strategy.
+        exact        model_list[7].model_name: A further target of model `half`, beside the others.
+        exact        model_list[7].litellm_params.weight: LiteLLM reads no weight under this routing strategy.
+        exact        model_list[8].litellm_params.weight: LiteLLM reads no weight under this routing strategy.
+        exact        model_list[10].model_name: A further target of model `none`, beside the others.
+        manual       router_settings.routing_strategy: `balance: least_busy` at models with several targets, but not at `back`, `order`, whose targets have an order, fallbacks or weights that cannot be used; set it there if any target may be asked first.
+        ");
+        let (other, report) = balanced(", routing_strategy: latency-based-routing");
+        assert!(
+            !other.contains("balance") && !other.contains("weight"),
+            "{other}"
+        );
+        assert_snapshot!(report.lines().last().expect("a line"), @"unsupported  router_settings.routing_strategy: Lattice does not route by latency, usage or cost; set `balance: weighted` or `balance: least_busy` at models with several targets.");
     }
 
     #[test]

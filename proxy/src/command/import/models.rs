@@ -7,6 +7,7 @@ use super::document::{count, item, mapping, member, number, text, variable};
 use super::draft::{Draft, Key, Model, Target};
 use super::grade::{Verdict, Verdicts, approximate, exact, manual, unsupported};
 use super::places::{self, Place};
+use super::resilience::{self, Entry, Placed};
 use super::{price, tables};
 
 /// Looks up a variable of the environment.
@@ -25,6 +26,8 @@ pub struct Reader<'a> {
     written_at: Vec<(String, usize)>,
     /// The order that the file gives to targets, beside those of [`Draft::models`].
     ranks: Vec<Vec<u64>>,
+    /// What was written, for what depends on more than one entry.
+    pub entries: Vec<Entry<'a>>,
 }
 
 /// Who answers, before it is known under what name.
@@ -44,6 +47,7 @@ impl<'a> Reader<'a> {
             written: Vec::new(),
             written_at: Vec::new(),
             ranks: Vec::new(),
+            entries: Vec::new(),
         }
     }
 
@@ -103,7 +107,13 @@ impl<'a> Reader<'a> {
         }
         let at = member(path, "litellm_params");
         let upstream = self.provider(&at, name, params, &destination);
-        self.model(path, name, &destination, upstream, params, info);
+        let target = self.model(path, name, &destination, upstream, params, info);
+        self.entries.push(Entry {
+            at: path.to_owned(),
+            params,
+            provider: upstream.0,
+            target,
+        });
         self.params(&at, params);
         self.info(&member(path, "model_info"), info);
     }
@@ -201,7 +211,7 @@ impl<'a> Reader<'a> {
         (provider, withheld): (usize, Option<&str>),
         params: &Map<String, Value>,
         info: &Map<String, Value>,
-    ) {
+    ) -> Option<Placed> {
         let upstream = self.draft.providers[provider].name.clone();
         let at = member(&member(path, "litellm_params"), "model");
         let name_at = member(path, "model_name");
@@ -209,13 +219,14 @@ impl<'a> Reader<'a> {
             let (named, became) = wildcard(name, destination.model, &upstream);
             self.verdicts.say(name_at, named);
             self.verdicts.say(at, became);
-            return;
+            return None;
         }
         let target = Target {
             provider,
             model: destination.model.to_owned(),
             price: price::read(path, params, info, &mut self.verdicts),
             max_output_tokens: cap(params),
+            weight: None,
         };
         let rank = params.get("order").and_then(count).unwrap_or(u64::MAX);
         let said = format!("Asked as `{}` at provider `{upstream}`", target.model);
@@ -242,7 +253,9 @@ impl<'a> Reader<'a> {
                     .say(name_at, exact(format!("Model `{name}`.")));
                 self.draft.models.push(Model {
                     name: name.into(),
-                    targets: vec![target],
+                    targets: vec![target.clone()],
+                    balance: None,
+                    retries: None,
                 });
                 self.ranks.push(vec![rank]);
             }
@@ -254,10 +267,16 @@ impl<'a> Reader<'a> {
             }
             Some(index) => {
                 self.verdicts.say(name_at, approximate(format!("A further target of model `{name}`, asked where the ones before it fail; set `balance: weighted` to spread requests over all, as LiteLLM does.")));
-                self.draft.models[index].targets.push(target);
+                self.draft.models[index].targets.push(target.clone());
                 self.ranks[index].push(rank);
             }
         }
+        Some(Placed {
+            model: at_name.unwrap_or(self.draft.models.len() - 1),
+            target,
+            rank,
+            is_first: at_name.is_none(),
+        })
     }
 
     fn params(&mut self, at: &str, params: &Map<String, Value>) {
@@ -281,8 +300,7 @@ impl<'a> Reader<'a> {
                 "max_tokens" | "max_completion_tokens" if cap(params).is_some() => approximate(
                     "The target's `max_output_tokens`: a request that names no cap gets it under a hard budget only.",
                 ),
-                key => super::resilience::param(key, value)
-                    .unwrap_or_else(|| tables::param(key, value)),
+                key => resilience::param(key, value).unwrap_or_else(|| tables::param(key, value)),
             };
             self.verdicts.say(member(at, key), verdict);
         }

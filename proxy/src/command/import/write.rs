@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::draft::{Address, Draft, Model, Provider, Target};
+use super::draft::{Address, Balance, Draft, Model, Provider, Target, Timeouts};
 
 /// The text. It holds no secret, only the names of variables.
 pub fn text(draft: &Draft, source: &str) -> String {
@@ -52,7 +52,20 @@ fn provider_entry(provider: &Provider, key: Option<String>) -> String {
         }
     }
     members.extend(key.map(|name| format!("api_key: {{ env: {} }}", quoted(&name))));
+    members.extend(timeouts(provider.timeouts));
     format!("{{ {} }}{comment}", members.join(", "))
+}
+
+fn timeouts(timeouts: Timeouts) -> Option<String> {
+    let members = [
+        ("first_byte_ms", timeouts.first_byte_ms),
+        ("between_chunks_ms", timeouts.between_chunks_ms),
+    ];
+    let members = members
+        .iter()
+        .filter_map(|(key, millis)| Some(format!("{key}: {}", (*millis)?)));
+    let members: Vec<String> = members.collect();
+    (!members.is_empty()).then(|| format!("timeouts: {{ {} }}", members.join(", ")))
 }
 
 fn models(text: &mut String, draft: &Draft) {
@@ -61,8 +74,25 @@ fn models(text: &mut String, draft: &Draft) {
         return;
     }
     *text += "models:\n";
-    for Model { name, targets } in &draft.models {
-        let _ = writeln!(text, "  - name: {}\n    targets:", quoted(name));
+    for model in &draft.models {
+        let Model {
+            name,
+            targets,
+            balance,
+            retries,
+        } = model;
+        let _ = writeln!(text, "  - name: {}", quoted(name));
+        if let Some(balance) = balance {
+            let balance = match balance {
+                Balance::Weighted => "weighted",
+                Balance::LeastBusy => "least_busy",
+            };
+            let _ = writeln!(text, "    balance: {balance}");
+        }
+        if let Some(retries) = retries {
+            let _ = writeln!(text, "    retries: {retries}");
+        }
+        *text += "    targets:\n";
         for target in targets {
             let _ = writeln!(text, "      - {}", target_entry(draft, target));
         }
@@ -84,6 +114,7 @@ fn target_entry(draft: &Draft, target: &Target) -> String {
             .max_output_tokens
             .map(|cap| format!("max_output_tokens: {cap}")),
     );
+    members.extend(target.weight.map(|weight| format!("weight: {weight}")));
     format!("{{ {} }}", members.join(", "))
 }
 
