@@ -52,12 +52,14 @@ pub enum Fault {
     Overloaded,
     /// 500 with a page of HTML.
     Page,
+    /// A stream that was compressed, although nobody asked for that.
+    Compressed,
 }
 
 const LINE_ENDS: [&str; 3] = ["\n", "\r\n", "\r"];
 
 impl Fault {
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Ends("\n"),
         Self::Ends("\r\n"),
         Self::Ends("\r"),
@@ -74,6 +76,7 @@ impl Fault {
         Self::Limited,
         Self::LimitedSilently,
         Self::Page,
+        Self::Compressed,
     ];
 
     /// The name of the model that has it.
@@ -310,6 +313,10 @@ fn answer(mut to: TcpStream) -> std::io::Result<()> {
                 "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{begin}"
             );
             return to.write_all(head.as_bytes());
+        }
+        Fault::Compressed => {
+            let head = CHUNKED.replace("\r\n\r\n", "\r\ncontent-encoding: gzip\r\n\r\n");
+            to.write_all(head.as_bytes())?;
         }
         Fault::Limited | Fault::LimitedSilently | Fault::Overloaded | Fault::Page => {
             return to.write_all(objection(fault).as_bytes());
