@@ -129,7 +129,7 @@ impl Inbound {
             Self::Chat(request) => Box::new(request.watch()),
             Self::Responses(request) => Box::new(request.watch()),
             Self::Messages(request) => Box::new(request.watch()),
-            Self::Generate(_) => Box::<GenerateWatch>::default(),
+            Self::Generate(request) => Box::new(GenerateWatch::new(request.facts.n)),
         }
     }
 

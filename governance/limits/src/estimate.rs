@@ -8,8 +8,9 @@ const IMAGE: u64 = 48_169;
 /// Tokens that one document can cost at the most: a hundred pages, each read as text
 /// and as a picture. What its bytes may say beyond that is added to it.
 const DOCUMENT: u64 = 300_000;
-/// Flat reserve for a part that only the provider can see (a file by its id).
-const OPAQUE: u64 = 128_000;
+/// Flat reserve for a part that only the provider can see (a file by its id, an earlier
+/// response, what a search finds): the largest window that any model has.
+const OPAQUE: u64 = 1_048_576;
 
 /// How a model's tokens relate to those that can be counted here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

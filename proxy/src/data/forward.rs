@@ -10,7 +10,7 @@ use pingora::protocols::http::ServerSession;
 /// As a provider of `dialect` wants to have them.
 pub fn of(session: &ServerSession, dialect: Dialect) -> Forwarded {
     let names: &[&str] = match dialect {
-        Dialect::OpenAi => &["openai-beta"],
+        Dialect::OpenAi => &["openai-beta", "x-openai-internal-codex-responses-lite"],
         Dialect::Anthropic => &["anthropic-version", "anthropic-beta"],
         Dialect::Gemini => &[],
     };

@@ -10,9 +10,10 @@ use lattice_dialects::canonical::{Garbled, Kept, Usage};
 use lattice_dialects::count;
 use lattice_dialects::error::ErrorBody;
 use lattice_dialects::gemini::generate::ArrayFraming;
+use lattice_dialects::json;
 use lattice_dialects::reply::{Labels, Price, Relay, Translator, Verdict};
 use lattice_kernel::{Code, Draft, Gate, Refusal};
-use lattice_providers::{Answer, Asked, Exchange, Outbound, Reads};
+use lattice_providers::{Answer, Asked, Exchange, Outbound, Reads, TransportError};
 
 /// Reads one reply.
 pub struct Reader {
@@ -76,6 +77,9 @@ impl Reader {
                     return Ok((body, None));
                 };
                 let usage = inbound.usage_of(&body);
+                if usage.is_none() && !is_answer(&body) {
+                    return Err(Garbled("an error in spite of its status".into()));
+                }
                 Ok((body, usage))
             }
             Way::Translated(translator) => translator.whole(&body, price),
@@ -132,10 +136,23 @@ impl Reader {
     }
 
     /// Why nothing more can be read.
-    pub fn fault(&self) -> Option<String> {
+    pub fn fault(&self) -> Option<TransportError> {
+        let Way::Translated(translator) = &self.way else {
+            return None;
+        };
+        let garbled = translator.garbled()?;
+        Some(if translator.exceeded() {
+            TransportError::Refused(too_long())
+        } else {
+            TransportError::Broken(garbled.to_string())
+        })
+    }
+
+    /// How many parts of the reply had no form in the caller's dialect.
+    pub fn omitted(&self) -> u32 {
         match &self.way {
-            Way::Translated(translator) => translator.garbled().map(ToString::to_string),
-            Way::Same(..) | Way::Whole(..) => None,
+            Way::Translated(translator) => translator.omitted(),
+            Way::Same(..) | Way::Whole(..) => 0,
         }
     }
 
@@ -179,6 +196,25 @@ impl Reader {
             Way::Same(..) | Way::Whole(..) => Vec::new(),
         }
     }
+}
+
+/// Whether a reply that tells no usage is one all the same: there are servers that
+/// send errors and pages with the status of a success.
+fn is_answer(body: &[u8]) -> bool {
+    let text = std::str::from_utf8(body).unwrap_or_default();
+    json::members(text).is_some_and(|members| {
+        let error = members.get("error").copied();
+        !members.is_empty() && error.is_none_or(|error| error == "null")
+    })
+}
+
+/// A part of a reply, or a streamed reply, that is too long to be translated.
+fn too_long() -> Refusal {
+    Refusal::new(
+        Gate::Execution,
+        Code::LatticeOverloaded,
+        "A part of this reply is longer than the gateway translates in a stream; ask for less, without a stream, or by the API of the model's own provider.",
+    )
 }
 
 /// The reply to something that is no generation.

@@ -159,6 +159,10 @@ async fn whole<E: Exchange>(
         }
     };
     remember(gateway, draft, &mut reader);
+    if reader.omitted() > 0 {
+        let note = format!("{} parts of the reply have no form here", reader.omitted());
+        head.append_header(LATTICE_NOTED, note)?;
+    }
     if let Some(usage) = usage {
         let usage = used(&usage);
         record.used(usage);
@@ -309,7 +313,7 @@ impl Pump {
                 self.flush();
             } else if let Some(fault) = self.reader.fault() {
                 // Nothing more can be read from it: let go of the upstream.
-                ended = Some(Ended::Upstream(Some(TransportError::Broken(fault))));
+                ended = Some(Ended::Upstream(Some(fault)));
             }
             if let Some(bytes) = join(&mut self.out)
                 && session.write_response_body(bytes, false).await.is_err()
@@ -366,7 +370,9 @@ impl Pump {
             }
             Verdict::Cut => {
                 let unmarked = || "the stream ended without its end mark".to_owned();
-                let why = fault.unwrap_or_else(|| TransportError::Broken(unmarked()));
+                let why = fault
+                    .or_else(|| self.reader.fault())
+                    .unwrap_or_else(|| TransportError::Broken(unmarked()));
                 tracing::warn!(request_id = %draft.request_id, %why, "stream cut");
                 let did = match why {
                     TransportError::TimedOut(_) => {
@@ -395,6 +401,11 @@ impl Pump {
             self.record.used(used(&usage));
         }
         remember(gateway, draft, &mut self.reader);
+        let omitted = self.reader.omitted();
+        if omitted > 0 {
+            // Its head was sent before they came.
+            tracing::warn!(request_id = %draft.request_id, omitted, "parts of the reply have no form in the caller's dialect");
+        }
         close(gateway, draft, self.record, ending);
     }
 }

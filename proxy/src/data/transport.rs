@@ -13,7 +13,7 @@ use lattice_providers::{
 };
 use parking_lot::Mutex;
 use pingora::connectors::TransportConnector;
-use pingora::http::RequestHeader;
+use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::protocols::Stream;
 use pingora::protocols::http::v1::client::HttpSession;
 use pingora::upstreams::peer::HttpPeer;
@@ -26,6 +26,8 @@ use crate::data::pool::Pool;
 const WRITE: Duration = Duration::from_secs(60);
 /// Bytes of a body that one write takes.
 const SLICE: usize = 64 * 1024;
+/// How long a server that broke off a request is listened to.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 /// How soon a connection shows that it was closed before it was used: a round trip.
 const STALE: Duration = Duration::from_millis(500);
 /// How long a resolved name is used before it is looked up again.
@@ -140,10 +142,11 @@ impl Transport for Upstreams {
                 Box::new(head(provider, path, headers, body.len(), dispatch).map_err(unreached)?);
             let sent = Instant::now();
             match ask(&mut session, head, body, provider.timeouts.first_byte).await {
-                Ok(()) => {
+                Ok(sent) => {
                     let (provider, pool) = (provider.name.clone(), self.pool.clone());
                     return Ok(PingoraExchange {
                         session,
+                        sent,
                         provider,
                         pool,
                     });
@@ -192,15 +195,17 @@ async fn ask(
     head: Box<RequestHeader>,
     body: &Bytes,
     first_byte: Duration,
-) -> Result<(), Failure> {
-    let unsent = |error: Box<Error>| Failure::unsent(&error);
-    session.write_request_header(head).await.map_err(unsent)?;
-    // In slices, because the time limit is one for each write.
-    for start in (0..body.len()).step_by(SLICE) {
-        let slice = body.slice(start..body.len().min(start + SLICE));
-        session.write_body(&slice).await.map_err(unsent)?;
+) -> Result<Sent, Failure> {
+    if let Err(unsent) = send(session, head, body).await {
+        // A server that will not have a request may say so and close while it is
+        // still being sent.
+        let said = tokio::time::timeout(LAST_WORDS, session.read_response()).await;
+        let objects = |head: &ResponseHeader| head.status.as_u16() >= 400;
+        return match said {
+            Ok(Ok(_)) if session.resp_header().is_some_and(objects) => Ok(Sent::InPart),
+            _ => Err(unsent),
+        };
     }
-    session.finish_body().await.map_err(unsent)?;
     let mut informed = false;
     loop {
         match tokio::time::timeout(first_byte, session.read_response()).await {
@@ -216,6 +221,30 @@ async fn ask(
             None => return Err(Failure::Broken("no response head".into())),
         }
     }
+    Ok(Sent::Whole)
+}
+
+/// How much of a request was sent when its reply came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sent {
+    Whole,
+    /// Nothing else can follow it on its connection.
+    InPart,
+}
+
+async fn send(
+    session: &mut HttpSession,
+    head: Box<RequestHeader>,
+    body: &Bytes,
+) -> Result<(), Failure> {
+    let unsent = |error: Box<Error>| Failure::unsent(&error);
+    session.write_request_header(head).await.map_err(unsent)?;
+    // In slices, because the time limit is one for each write.
+    for start in (0..body.len()).step_by(SLICE) {
+        let slice = body.slice(start..body.len().min(start + SLICE));
+        session.write_body(&slice).await.map_err(unsent)?;
+    }
+    session.finish_body().await.map_err(unsent)?;
     Ok(())
 }
 
@@ -260,6 +289,7 @@ impl From<Failure> for TransportError {
 /// A reply on a pingora connection.
 pub struct PingoraExchange {
     session: HttpSession,
+    sent: Sent,
     provider: Arc<str>,
     pool: Arc<Pool>,
 }
@@ -289,9 +319,13 @@ impl Exchange for PingoraExchange {
     async fn finish(self) {
         let Self {
             mut session,
+            sent,
             provider,
             pool,
         } = self;
+        if sent == Sent::InPart {
+            return;
+        }
         session.respect_keepalive();
         if let Some(stream) = session.reuse().await {
             pool.put(&provider, stream);

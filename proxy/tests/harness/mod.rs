@@ -9,6 +9,7 @@
 #![expect(dead_code, reason = "each test file uses its own part of the harness")]
 
 pub mod across;
+pub mod faulty;
 pub mod http1;
 pub mod node;
 pub mod python;

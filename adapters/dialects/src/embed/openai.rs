@@ -1,5 +1,6 @@
 //! OpenAI's `embeddings`.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 
@@ -59,6 +60,14 @@ enum At {
 
 impl Reader for Found {
     type At = At;
+
+    /// As for chat.
+    fn name<'k>(&self, at: At, key: &'k str) -> Cow<'k, str> {
+        if at == At::Body && key.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            return Cow::Owned(key.to_ascii_lowercase());
+        }
+        Cow::Borrowed(key)
+    }
 
     fn member(&mut self, at: At, name: &str) -> At {
         match (at, name) {

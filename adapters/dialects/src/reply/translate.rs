@@ -36,6 +36,8 @@ struct Told {
     usage: Option<Usage>,
     error: Option<ProviderError>,
     garbled: Option<Garbled>,
+    /// It was a limit of ours that was met, and no fault of the provider's.
+    exceeded: bool,
     ended: Option<Ended>,
     omitted: u32,
 }
@@ -54,6 +56,7 @@ impl Translator {
                 usage: None,
                 error: None,
                 garbled: None,
+                exceeded: false,
                 ended: None,
                 omitted: 0,
             },
@@ -151,6 +154,12 @@ impl Translator {
         self.told.garbled.as_ref()
     }
 
+    /// Whether that is for a limit of the gateway's own.
+    #[must_use]
+    pub fn exceeded(&self) -> bool {
+        self.told.exceeded
+    }
+
     /// The event that tells the caller of a failure after the first byte, as the
     /// last.
     #[must_use]
@@ -199,6 +208,7 @@ impl Told {
             }
         };
         if let Err(garbled) = read {
+            self.exceeded = matches!(frame, Frame::Oversize { .. });
             self.garbled = Some(garbled);
         }
     }
@@ -209,6 +219,7 @@ impl Told {
         if self.writer.is_full() {
             let why = "longer than a stream of the caller's dialect may be";
             self.garbled.get_or_insert_with(|| Garbled(why.into()));
+            self.exceeded = true;
         }
     }
 

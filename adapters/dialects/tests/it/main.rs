@@ -9,6 +9,7 @@ mod embed;
 mod encoded;
 mod errors;
 mod gemini;
+mod governed;
 mod json;
 mod messages;
 mod order;

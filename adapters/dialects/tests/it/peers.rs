@@ -1,5 +1,32 @@
 //! Mistakes that other gateways have made on the way to a chat client, each a
-//! test of what must happen instead.
+//! test of what must happen instead. Those on the way to other clients and to
+//! providers are beside what they test:
+//!
+//! | what went wrong | whose | tests of what must happen instead |
+//! |---|---|---|
+//! | an index that counts blocks, or is 0 for every call | litellm#5231, bifrost#1961 | here: `the_index_of_a_call_…`, `parallel_calls_of_gemini_…`; `messages/peers`: the same |
+//! | text and call end in `end_turn` | bifrost#3638, #6123 | `messages/peers`: `a_text_and_a_call_end_in_tool_use` |
+//! | Gemini's whole reply without a finish reason | bifrost#1489 | here: `a_whole_reply_of_gemini_…` |
+//! | a second `message_start`, a delta in a block of another kind, or before its start | litellm#32357, #13373 | `messages`, whose checker reads every stream there |
+//! | thoughts that begin a stream, in a text block | litellm#33224 | `messages/peers`: `thoughts_that_come_first_…` |
+//! | the first text, or what begins a block, is lost | litellm#30014, #25321 | `messages/peers`: `the_first_text_…`, `what_begins_a_block_…`; here: `the_chunk_that_begins_a_call_…` |
+//! | `message_start` without all counts | litellm#24176 | `messages/peers`: `the_usage_has_every_count_…` |
+//! | a thought that is only a signature is dropped | litellm#38809 | here, `messages/peers`, `responses/write` |
+//! | Gemini's signatures lost in the stream or in the history | litellm#16893, Portkey gateway#1442 | here: `geminis_signature_…`; `gemini/inbound/peers` |
+//! | `reasoning_details` refused in requests | bifrost#5274 | `canonical`: `reasoning_details_are_accepted_…` |
+//! | a `display` that nobody asked for | bifrost#5185 | `messages/peers`: `whether_thoughts_are_shown_…` |
+//! | thoughts and calls regrouped | bifrost#6342 | `messages/peers`: `thoughts_between_calls_…`; `responses/write` |
+//! | writing to a cache charged twice | litellm#9812, #11364 | here and `messages/peers`: `writing_to_the_cache_…` |
+//! | text or call of a Responses stream lost | litellm#17246 | here: `text_and_call_of_a_responses_stream_…` |
+//! | an item closed that was not opened | litellm#37852 | `responses/write`, `responses/order` |
+//! | `$ref` in what a tool answered, `additionalProperties` in a schema | litellm#38223, #14330 | here: `a_reference_…`, `a_schema_that_closes_…` |
+//! | `cache_control` lost on the way to Claude | Portkey gateway#1579 | `anthropic/encode` (Claude itself: Vertex is not served) |
+//! | Gemini's STOP with calls is `stop`; unknown reasons are | Portkey gateway#1534, envoy ai-gateway#1486, #2121 | here: `gemini_that_stops_with_calls_…`, `reasons_that_nobody_knows_…` |
+//! | the finish tells of calls that were dropped | aisix#170 | here: `a_call_without_arguments_…`; `messages/peers`: `a_finish_that_tells_of_calls_…` |
+//! | spending of streams across dialects not recorded | litellm#34953 | the binary's `across_endings` and `matrix` |
+//! | Gemini's last event with a reason and no parts | req_llm#638 | here: `geminis_last_event_…` |
+//! | a compressed stream read as text | agentgateway#909 | the binary's `faults`: it is asked not to, and refused if it does |
+//! | tools behave otherwise by way of vLLM | envoy ai-gateway#1911 | here: `a_call_by_way_of_vllm_…` |
 
 use bytes::Bytes;
 use lattice_dialects::canonical::{Decode, Target};

@@ -130,7 +130,8 @@ fn recorded_requests_are_read_and_rewritten() {
             let found = text.is_empty() || request.facts.prompt.texts().any(|part| part == text);
             assert!(found, "{file}: {text}");
         }
-        let tools = wire["tools"].as_array().map_or(0, Vec::len);
+        let hosted = usize::from(wire["web_search_options"].is_object());
+        let tools = wire["tools"].as_array().map_or(0, Vec::len) + hosted;
         assert_eq!(request.facts.tool_names.len(), tools, "{file}");
 
         let rewrite = Rewrite {

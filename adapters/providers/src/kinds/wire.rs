@@ -118,9 +118,10 @@ fn post(asking: &Asking<'_>, path: &str, encoded: Encoded, reads: Reads) -> Prep
     let mut query = "";
     if reads == Reads::Same {
         // The caller's versions take the place of ours.
-        for (name, value) in &body.forwarded.headers {
-            headers.insert(name.clone(), value.clone());
+        for name in body.forwarded.headers.keys() {
+            headers.remove(name);
         }
+        headers.extend(body.forwarded.headers.clone());
         query = body.forwarded.query;
     }
     Prepared {
@@ -167,7 +168,7 @@ impl Reads {
             Api::Chat => Box::new(chat::Decoder::new(&seed(), choices)),
             Api::Responses => Box::<responses::Decoder>::default(),
             Api::Messages => Box::<messages::Decoder>::default(),
-            Api::Generate => Box::new(generate::Decoder::new(&seed())),
+            Api::Generate => Box::new(generate::Decoder::new(&seed()).of(choices)),
         })
     }
 

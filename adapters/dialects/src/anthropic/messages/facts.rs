@@ -44,6 +44,8 @@ pub(super) enum At {
     Stream,
     MaxTokens,
     Fallbacks,
+    /// A tool that asks a model of its own.
+    ToolModel,
     Messages,
     Message,
     /// Content of a message or of a part (a string, or parts), or a part: each has
@@ -124,6 +126,10 @@ fn wrong(at: At) -> Complaint {
         At::Stream => ("stream", "stream must be true or false"),
         At::MaxTokens => ("max_tokens", "max_tokens must be an integer of at least 1"),
         At::Messages => ("messages", "messages must be a non-empty array"),
+        At::ToolModel => (
+            "tools.model",
+            "a tool that asks a model of its own cannot be governed; offer it without one",
+        ),
         At::Fallbacks => (
             "fallbacks",
             "fallbacks must be left out: which models stand in for another is set by routes",
@@ -170,6 +176,7 @@ impl Reader for Facts {
             (At::Source(_), "content") => At::Part(self.media.part()),
             (At::Tool(tool) | At::Definition(tool), "name") => At::ToolName(tool),
             (At::Tool(tool) | At::Definition(tool), "type") => At::ToolType(tool),
+            (At::Tool(_) | At::Definition(_), "model") => At::ToolModel,
             _ => inside(at),
         }
     }
@@ -201,7 +208,9 @@ impl Reader for Facts {
         match (at, shape) {
             (At::Body, Shape::Array)
             | (At::Messages, Shape::Object)
-            | (At::Model | At::Stream | At::MaxTokens | At::Fallbacks, _) => Err(wrong(at)),
+            | (At::Model | At::Stream | At::MaxTokens | At::Fallbacks | At::ToolModel, _) => {
+                Err(wrong(at))
+            }
             (At::Schema, _) => {
                 self.has_schema = true;
                 Ok(())
@@ -217,9 +226,15 @@ impl Reader for Facts {
             }
             (At::Stream, Scalar::Bool(stream)) => self.stream = stream,
             (At::MaxTokens, Scalar::Unsigned(cap @ 1..)) => self.max_tokens = Some(cap),
-            (At::Stream | At::MaxTokens | At::Fallbacks, Scalar::Null) => {}
+            (At::Stream | At::MaxTokens | At::Fallbacks | At::ToolModel, Scalar::Null) => {}
             (
-                At::Body | At::Model | At::Stream | At::MaxTokens | At::Fallbacks | At::Messages,
+                At::Body
+                | At::Model
+                | At::Stream
+                | At::MaxTokens
+                | At::Fallbacks
+                | At::ToolModel
+                | At::Messages,
                 _,
             ) => {
                 return Err(wrong(at));

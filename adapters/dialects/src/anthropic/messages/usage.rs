@@ -4,6 +4,7 @@
 use serde::Deserialize;
 
 use crate::canonical::Usage;
+use crate::json::Str;
 
 /// Counts as they add up over a reply: those of a stream come in two events, the
 /// later of which counts from the beginning again.
@@ -29,8 +30,14 @@ struct Details {
 }
 
 impl Counts {
-    /// Takes up a `usage` object; what it does not name stays as it was.
+    /// Takes up a `usage` object; what it does not name stays as it was. Iterations
+    /// that are not the reply's own (compaction, an advisor) cost beside what is
+    /// counted, so that no count can be believed.
     pub(super) fn merge(&mut self, json: &str) {
+        if json.contains("\"iterations\"") && has_foreign_iterations(json) {
+            self.broken = true;
+            return;
+        }
         let Ok(later) = serde_json::from_str::<Option<Wire>>(json) else {
             self.broken = true;
             return;
@@ -71,6 +78,27 @@ impl Counts {
             // An estimate beside the total that is billed.
             reasoning: part(thinking)?.min(output),
         })
+    }
+}
+
+fn has_foreign_iterations(json: &str) -> bool {
+    #[derive(Deserialize)]
+    struct Iterating<'a> {
+        #[serde(borrow)]
+        iterations: Option<Vec<Iteration<'a>>>,
+    }
+    #[derive(Deserialize)]
+    struct Iteration<'a> {
+        #[serde(borrow, rename = "type")]
+        kind: Option<Str<'a>>,
+    }
+    match serde_json::from_str::<Iterating<'_>>(json) {
+        Ok(Iterating { iterations }) => iterations.into_iter().flatten().any(|iteration| {
+            iteration
+                .kind
+                .is_none_or(|kind| !matches!(&*kind.0, "message"))
+        }),
+        Err(_) => true,
     }
 }
 

@@ -175,7 +175,11 @@ impl Reader for Facts {
             (At::Body | At::Count, "systemInstruction") => At::Content,
             (At::Body | At::Count, "generationConfig") => At::Config,
             (At::Body | At::Count, "tools") => At::Tools,
-            (At::Body | At::Count, "cachedContent") => At::Reference,
+            (At::Body | At::Count, "cachedContent") => {
+                // It may hold tools.
+                self.tool_names.push("cachedContent".to_owned());
+                At::Reference
+            }
             (At::Contents | At::Content, "parts") => At::Parts,
             (At::Parts | At::Part, "inlineData") => At::Inline,
             (At::Parts | At::Part, "fileData") => At::FileData,

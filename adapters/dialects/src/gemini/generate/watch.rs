@@ -19,6 +19,8 @@ use crate::sse::{Event, LongEvent};
 /// matters are picked out, of its last candidate.
 #[derive(Debug, Default)]
 pub struct GenerateWatch {
+    /// How many candidates must finish.
+    candidates: u32,
     progress: Progress,
     /// One bit for each candidate that was seen, and for each that is finished.
     seen: u128,
@@ -102,10 +104,11 @@ impl Watch for GenerateWatch {
             None => LongEvent::new(TOLD),
         };
         long.push(piece);
-        if last {
-            self.long_event(&long);
-        } else {
-            self.long = Some(long);
+        match last {
+            // An event that was cut is no end of a stream, whatever it began with.
+            true if long.is_done() => self.long_event(&long),
+            true => {}
+            false => self.long = Some(long),
         }
     }
 
@@ -114,7 +117,8 @@ impl Watch for GenerateWatch {
     }
 
     fn ended(&self) -> Verdict {
-        let whole = self.seen != 0 && self.finished & self.seen == self.seen;
+        let enough = self.finished.count_ones() >= self.candidates.max(1);
+        let whole = enough && self.finished & self.seen == self.seen;
         if self.progress.error.is_some() {
             Verdict::Errored
         } else if whole || self.blocked {
@@ -130,6 +134,15 @@ impl Watch for GenerateWatch {
 }
 
 impl GenerateWatch {
+    /// For a stream of so many candidates (the request's `candidateCount`).
+    #[must_use]
+    pub fn new(candidates: u32) -> Self {
+        Self {
+            candidates,
+            ..Self::default()
+        }
+    }
+
     fn candidate(&mut self, candidate: &Candidate<'_>) {
         let reason = candidate.finish_reason.as_ref();
         self.seen(candidate.index, reason.map(|reason| &*reason.0));

@@ -1,5 +1,6 @@
 //! Which values of a chat request matter, and what is kept of them.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use super::CapField;
@@ -13,6 +14,7 @@ pub(super) struct Facts {
     pub include_usage: bool,
     pub max_tokens: Option<u64>,
     pub max_completion_tokens: Option<u64>,
+    pub n_predict: Option<u64>,
     pub n: u32,
     pub tool_names: Vec<String>,
     pub has_tools: bool,
@@ -53,7 +55,13 @@ pub(super) enum At {
     StreamOptions,
     IncludeUsage,
     Cap(CapField),
+    /// llama-server's own cap, which takes the place of the others there.
+    Predict,
     N,
+    /// A name of other models than the one that is governed.
+    Models,
+    /// Something that the provider looks up or runs, and then reads.
+    Hosted(&'static str),
     Messages,
     Message,
     /// Of a message: one string, or parts.
@@ -73,6 +81,7 @@ pub(super) enum At {
     Reference,
     Tools,
     Tool,
+    ToolType,
     Functions,
     Function,
     FunctionName,
@@ -90,6 +99,7 @@ impl Facts {
             include_usage: false,
             max_tokens: None,
             max_completion_tokens: None,
+            n_predict: None,
             n: 1,
             tool_names: Vec::new(),
             has_tools: false,
@@ -114,10 +124,20 @@ impl Facts {
             (At::Cap(CapField::MaxCompletionTokens), Some(cap)) => {
                 self.max_completion_tokens = Some(cap);
             }
+            (At::Predict, Some(cap)) => self.n_predict = Some(cap),
             (At::N, Some(n @ 1..=128)) => self.n = n as u32,
             _ => return Err(wrong(at)),
         }
         Ok(())
+    }
+}
+
+impl Facts {
+    /// A tool that runs at the provider: what it finds is read, and is not here.
+    fn hosted(&mut self, name: &str) {
+        self.has_tools = true;
+        self.tool_names.push(name.to_owned());
+        self.prompt.references += 1;
     }
 }
 
@@ -138,7 +158,12 @@ fn wrong(at: At) -> Complaint {
             "max_completion_tokens",
             "max_completion_tokens must be an integer of at least 1",
         ),
+        At::Predict => ("n_predict", "n_predict must be an integer of at least 1"),
         At::N => ("n", "n must be an integer from 1 to 128"),
+        At::Models => (
+            "models",
+            "models, route and preset choose models that nobody has governed; ask for one by model",
+        ),
         At::Messages => ("messages", "messages must be a non-empty array"),
         _ => {
             let what = "the body must be a JSON object";
@@ -151,6 +176,19 @@ fn wrong(at: At) -> Complaint {
 
 impl Reader for Facts {
     type At = At;
+
+    /// Servers written in Go take a key in any case, so that it must not say one thing
+    /// here and another there.
+    fn name<'k>(&self, at: At, key: &'k str) -> Cow<'k, str> {
+        let governed = matches!(
+            at,
+            At::Body | At::StreamOptions | At::Tool | At::Function | At::Message
+        );
+        if governed && key.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            return Cow::Owned(key.to_ascii_lowercase());
+        }
+        Cow::Borrowed(key)
+    }
 
     fn member(&mut self, at: At, key: &str) -> At {
         if at == At::StreamOptions
@@ -167,7 +205,12 @@ impl Reader for Facts {
             (At::Body, "stream_options") => At::StreamOptions,
             (At::Body, "max_tokens") => At::Cap(CapField::MaxTokens),
             (At::Body, "max_completion_tokens") => At::Cap(CapField::MaxCompletionTokens),
+            (At::Body, "n_predict") => At::Predict,
             (At::Body, "n") => At::N,
+            (At::Body, "models" | "route" | "preset") => At::Models,
+            (At::Body, "web_search_options") => At::Hosted("web_search"),
+            (At::Body, "search_parameters") => At::Hosted("search"),
+            (At::Body, "plugins") => At::Hosted("plugins"),
             (At::Body, "messages") => At::Messages,
             (At::Body, "tools") => At::Tools,
             (At::Body, "functions") => At::Functions,
@@ -183,6 +226,7 @@ impl Reader for Facts {
             (At::InputAudio, "data") => At::AudioData,
             (At::File, "file_data") => At::FileData,
             (At::File, "file_id") | (At::Elsewhere, "id" | "url") => At::Reference,
+            (At::Tool, "type") => At::ToolType,
             (At::Tool, "function" | "custom") => At::Function,
             (At::Function, "name") => At::FunctionName,
             (At::ResponseFormat, "json_schema" | "schema") => At::Schema,
@@ -213,7 +257,12 @@ impl Reader for Facts {
         match (at, shape) {
             (At::Body | At::StreamOptions, Shape::Array)
             | (At::Messages, Shape::Object)
-            | (At::Model | At::Stream | At::IncludeUsage | At::Cap(_) | At::N, _) => Err(wrong(at)),
+            | (At::Model | At::Stream | At::IncludeUsage | At::Models, _)
+            | (At::Cap(_) | At::Predict | At::N, _) => Err(wrong(at)),
+            (At::Hosted(name), _) => {
+                self.hosted(name);
+                Ok(())
+            }
             (At::Schema, _) => {
                 self.has_schema = true;
                 Ok(())
@@ -234,9 +283,14 @@ impl Reader for Facts {
                     options.shape = OptionsShape::Null;
                 }
             }
-            (At::Stream | At::IncludeUsage, Scalar::Null) => {}
-            (At::Cap(_) | At::N, number) => self.number(at, number)?,
-            (At::Body | At::Model | At::Stream | At::IncludeUsage, _)
+            (At::Stream | At::IncludeUsage | At::Models, Scalar::Null) => {}
+            (At::Cap(_) | At::Predict | At::N, number) => self.number(at, number)?,
+            (At::ToolType, Scalar::String(kind))
+                if !matches!(kind.decoded, "function" | "custom") =>
+            {
+                self.hosted(kind.decoded);
+            }
+            (At::Body | At::Model | At::Stream | At::IncludeUsage | At::Models, _)
             | (At::StreamOptions | At::Messages, _) => return Err(wrong(at)),
             (At::FunctionName, Scalar::String(name)) => {
                 self.tool_names.push(name.decoded.to_owned());

@@ -41,8 +41,11 @@ impl ChatRequest {
         if facts.messages == 0 {
             return missing("messages", "messages must be a non-empty array");
         }
-        // The larger of the two fields, since a server may know only one of them.
-        let output_cap = facts.max_tokens.max(facts.max_completion_tokens);
+        // The largest of the fields, since a server may know only one of them.
+        let output_cap = facts
+            .max_tokens
+            .max(facts.max_completion_tokens)
+            .max(facts.n_predict);
         Ok(Self {
             spans: facts.spans,
             include_usage: facts.include_usage,

@@ -92,6 +92,8 @@ pub(super) enum At {
     Tool,
     ToolType,
     ToolName,
+    /// A tool that names a model of its own.
+    ToolModel,
     Text,
     Format,
     Schema,
@@ -152,6 +154,10 @@ fn wrong(at: At) -> Complaint {
             "max_output_tokens must be an integer of at least 1",
         ),
         At::Input => ("input", "input must be a string or an array of items"),
+        At::ToolModel => (
+            "tools.model",
+            "a tool that names a model of its own cannot be governed; leave the model to the provider",
+        ),
         _ => {
             let what = "the body must be a JSON object";
             return Complaint { field: None, what };
@@ -192,6 +198,7 @@ impl Reader for Facts {
             (At::Variables, _) => At::Part,
             (At::Tool, "type") => At::ToolType,
             (At::Tool, "name") => At::ToolName,
+            (At::Tool, "model") => At::ToolModel,
             (At::Tool, "tools") => At::MoreTools,
             // As for chat, which some servers take here too.
             (At::Tool, "function" | "custom") => At::Tool,
@@ -221,7 +228,12 @@ impl Reader for Facts {
         match (at, shape) {
             (At::Body, Shape::Array)
             | (At::Input, Shape::Object)
-            | (At::Model | At::Stream | At::Cap, _) => Err(wrong(at)),
+            | (At::Model | At::Stream | At::Cap | At::ToolModel, _) => Err(wrong(at)),
+            // What is stored there may hold tools of its own.
+            (At::Prompt, _) => {
+                self.tool_names.push("prompt".to_owned());
+                Ok(())
+            }
             (At::Schema, _) => {
                 self.has_schema = true;
                 Ok(())
@@ -241,12 +253,14 @@ impl Reader for Facts {
             }
             (At::Stream, Scalar::Bool(stream)) => self.stream = stream,
             (At::Cap, Scalar::Unsigned(cap)) if cap > 0 => self.max_output_tokens = Some(cap),
-            (At::Stream | At::Cap | At::Input, Scalar::Null) => {}
+            (At::Stream | At::Cap | At::Input | At::ToolModel, Scalar::Null) => {}
             (At::Input, Scalar::String(text)) => {
                 self.messages += 1;
                 self.prompt.text(text);
             }
-            (At::Body | At::Model | At::Stream | At::Cap | At::Input, _) => return Err(wrong(at)),
+            (At::Body | At::Model | At::Stream | At::Cap | At::Input | At::ToolModel, _) => {
+                return Err(wrong(at));
+            }
             (At::Instructions, Scalar::String(text)) => {
                 self.messages += 1;
                 self.prompt.text(text);
@@ -254,6 +268,8 @@ impl Reader for Facts {
             (At::ToolName, Scalar::String(name)) => self.tool_names.push(name.decoded.to_owned()),
             (At::ToolType, Scalar::String(kind)) if !is_named(kind.decoded) => {
                 self.tool_names.push(kind.decoded.to_owned());
+                // What it finds is read, and is not here.
+                self.prompt.references += 1;
             }
             (At::Image, Scalar::String(url)) => self.prompt.picture(url.decoded),
             (At::AudioData, Scalar::String(data)) => {

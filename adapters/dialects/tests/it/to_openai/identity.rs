@@ -293,8 +293,12 @@ proptest! {
             if turn.role == Role::Assistant && let Some(thought) = thoughts.next() {
                 turn.parts.insert(0, thought);
             }
-            // It does not hear.
             for part in &mut turn.parts {
+                // What says nothing is not said again.
+                if matches!(part, Part::Text(text) if text.text.is_empty()) {
+                    *part = super::text("said");
+                }
+                // It does not hear.
                 if matches!(part, Part::Media(media) if media.field.ends_with("input_audio")) {
                     *part = super::text("a transcript");
                 }

@@ -29,6 +29,10 @@ const MAX_CHOICES: u32 = 128;
 #[derive(Debug)]
 pub struct Decoder {
     ids: Ids,
+    /// How many candidates must finish.
+    candidates: u32,
+    /// The prompt was refused: there are none.
+    blocked: bool,
     choices: Vec<Choice>,
     begun: bool,
     usage: Option<Usage>,
@@ -46,11 +50,19 @@ impl Decoder {
                 seed: seed.to_owned(),
                 made: 0,
             },
+            candidates: 1,
             choices: Vec::new(),
+            blocked: false,
             begun: false,
             usage: None,
             ended: None,
         }
+    }
+
+    /// The same for a reply of so many candidates, each of which must finish.
+    #[must_use]
+    pub fn of(self, candidates: u32) -> Self {
+        Self { candidates, ..self }
     }
 
     /// One chunk, or an array of them.
@@ -92,6 +104,7 @@ impl Decoder {
         }
         let blocked = chunk.prompt_feedback.and_then(|it| it.block_reason);
         if let (Some(Str(reason)), true) = (blocked, self.choices.is_empty()) {
+            self.blocked = true;
             self.choice(0)?.0.blocked(&reason);
         }
         // Counts are cumulative; chunks that lack them say nothing.
@@ -142,7 +155,9 @@ impl Decode for Decoder {
         if let Some(ended) = self.ended {
             return ended;
         }
-        let whole = !self.choices.is_empty() && self.choices.iter().all(Choice::is_finished);
+        let enough = self.blocked || self.choices.len() >= self.candidates as usize;
+        let finished = self.choices.iter().all(Choice::is_finished);
+        let whole = !self.choices.is_empty() && enough && finished;
         let ended = if whole { Ended::Whole } else { Ended::Cut };
         self.ended = Some(ended);
         if whole {

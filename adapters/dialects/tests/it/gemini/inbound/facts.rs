@@ -61,7 +61,10 @@ fn every_text_that_the_model_reads_is_found_and_payloads_are_counted_apart() {
     assert_eq!(schemas.len(), 2);
     assert!(schemas[0].starts_with(r#"[{"functionDeclarations""#));
     assert_eq!(schemas[1], r#"{"type":"OBJECT"}"#);
-    assert_eq!(request.facts.tool_names, ["f", "googleSearch"]);
+    assert_eq!(
+        request.facts.tool_names,
+        ["cachedContent", "f", "googleSearch"]
+    );
     assert!(request.facts.has_tools && request.facts.has_schema);
     assert_eq!((request.facts.output_cap, request.facts.n), (Some(9), 2));
     assert_eq!(request.facts.messages, 3);

@@ -1,0 +1,166 @@
+//! What a caller might slip past the gates in a body that passes as it came.
+
+use bytes::Bytes;
+use lattice_dialects::anthropic::messages::{self, MessagesRequest};
+use lattice_dialects::canonical::Decode as _;
+use lattice_dialects::embed::OpenAiRequest;
+use lattice_dialects::gemini::generate::{self, GenerateRequest};
+use lattice_dialects::json::Malformed;
+use lattice_dialects::openai::chat::ChatRequest;
+use lattice_dialects::openai::responses::ResponsesRequest;
+use lattice_dialects::reply::{Relay, Verdict};
+use lattice_dialects::{Facts, Inbound};
+
+fn bytes(text: &str) -> Bytes {
+    Bytes::copy_from_slice(text.as_bytes())
+}
+
+fn chat(members: &str) -> Result<Facts, Malformed> {
+    let body = format!(r#"{{"model":"m","messages":[{{"role":"user","content":"x"}}],{members}}}"#);
+    ChatRequest::parse(bytes(&body)).map(|request| request.facts)
+}
+
+fn responses(members: &str) -> Result<Facts, Malformed> {
+    let body = format!(r#"{{"model":"m","input":"x",{members}}}"#);
+    ResponsesRequest::parse(bytes(&body)).map(|request| request.facts)
+}
+
+fn claude(members: &str) -> Result<Facts, Malformed> {
+    let body = format!(
+        r#"{{"model":"m","max_tokens":9,"messages":[{{"role":"user","content":"x"}}],{members}}}"#
+    );
+    MessagesRequest::parse(bytes(&body)).map(|request| request.facts)
+}
+
+#[test]
+fn a_second_spelling_of_a_governed_key_is_the_same_key() {
+    for members in [
+        r#""Model":"other""#,
+        r#""MESSAGES":[{"role":"user","content":"y"}]"#,
+        r#""max_tokens":1,"Max_Tokens":100000"#,
+        r#""tools":[{"type":"function","function":{"name":"f","Name":"g"}}]"#,
+    ] {
+        assert!(chat(members).is_err(), "{members}");
+    }
+    let facts = chat(r#""MAX_TOKENS":77,"Tools":[{"type":"function","function":{"name":"f"}}]"#);
+    let facts = facts.unwrap();
+    assert_eq!(
+        (facts.output_cap, &facts.tool_names[..]),
+        (Some(77), &["f".to_owned()][..])
+    );
+    let twice = bytes(r#"{"model":"m","Model":"other","input":"x"}"#);
+    assert!(OpenAiRequest::parse(twice).is_err());
+}
+
+#[test]
+fn a_request_cannot_name_further_models() {
+    for members in [
+        r#""models":["dear"]"#,
+        r#""route":"fallback""#,
+        r#""preset":"p""#,
+    ] {
+        let error = chat(members).unwrap_err();
+        assert_eq!(error.field(), Some("models"), "{members}");
+    }
+    assert!(chat(r#""models":null"#).is_ok());
+    let advisor = r#""tools":[{"type":"advisor_20260301","name":"advisor","model":"dear"}]"#;
+    assert_eq!(claude(advisor).unwrap_err().field(), Some("tools.model"));
+    let painter = r#""tools":[{"type":"image_generation","model":"dear"}]"#;
+    assert_eq!(responses(painter).unwrap_err().field(), Some("tools.model"));
+}
+
+#[test]
+fn tools_that_run_at_the_provider_have_names_and_are_held_for() {
+    for (members, name) in [
+        (r#""tools":[{"type":"browser_search"}]"#, "browser_search"),
+        (r#""web_search_options":{}"#, "web_search"),
+        (r#""search_parameters":{"mode":"on"}"#, "search"),
+        (r#""plugins":[{"id":"web"}]"#, "plugins"),
+    ] {
+        let facts = chat(members).unwrap();
+        assert_eq!(facts.tool_names, [name], "{members}");
+        assert!(
+            facts.has_tools && facts.prompt.references() == 1,
+            "{members}"
+        );
+    }
+    let facts = responses(r#""tools":[{"type":"web_search"},{"type":"function","name":"f"}]"#);
+    let facts = facts.unwrap();
+    assert_eq!(facts.tool_names, ["web_search", "f"]);
+    assert_eq!(facts.prompt.references(), 1);
+    // What is stored elsewhere may hold tools of its own.
+    assert_eq!(
+        responses(r#""prompt":{"id":"p"}"#).unwrap().tool_names,
+        ["prompt"]
+    );
+    let cached = r#"{"contents":[{"parts":[{"text":"x"}]}],"cachedContent":"cachedContents/1"}"#;
+    let cached = GenerateRequest::parse(bytes(cached), "m", false).unwrap();
+    assert_eq!(cached.facts.tool_names, ["cachedContent"]);
+}
+
+#[test]
+fn a_servers_own_cap_is_a_cap() {
+    let facts = chat(r#""max_tokens":1,"n_predict":200000"#).unwrap();
+    assert_eq!(facts.output_cap, Some(200_000));
+    assert_eq!(
+        chat(r#""n_predict":-1"#).unwrap_err().field(),
+        Some("n_predict")
+    );
+}
+
+#[test]
+fn every_candidate_of_gemini_must_finish() {
+    let body = r#"{"contents":[{"parts":[{"text":"x"}]}],"generationConfig":{"candidateCount":2}}"#;
+    let inbound = Inbound::Generate(GenerateRequest::parse(bytes(body), "m", true).unwrap());
+    let first = r#"{"candidates":[{"content":{"parts":[{"text":"a"}]},"index":0,"finishReason":"STOP"}],"usageMetadata":{"promptTokenCount":1,"candidatesTokenCount":1,"totalTokenCount":2}}"#;
+    let second = first.replace(r#""index":0"#, r#""index":1"#);
+    for (events, whole) in [(vec![first], false), (vec![first, &second], true)] {
+        let stream: String = events
+            .iter()
+            .map(|event| format!("data: {event}\r\n\r\n"))
+            .collect();
+        let mut relay = Relay::new(inbound.watch());
+        let mut out = Vec::new();
+        relay.push(bytes(&stream), &mut |_| None, &mut out);
+        relay.finish(&mut |_| None, &mut out);
+        assert_eq!(relay.ended() == Verdict::Finished, whole);
+        let mut decoder = generate::Decoder::new("s").of(2);
+        for event in &events {
+            decoder.event(None, event.as_bytes(), &mut |_| {}).unwrap();
+        }
+        let ended = decoder.end(&mut |_| {});
+        assert_eq!(ended == lattice_dialects::canonical::Ended::Whole, whole);
+    }
+}
+
+#[test]
+fn a_long_event_of_gemini_that_was_cut_is_no_end() {
+    let body = bytes(r#"{"contents":[{"parts":[{"text":"x"}]}]}"#);
+    let inbound = Inbound::Generate(GenerateRequest::parse(body, "m", true).unwrap());
+    let long = format!(
+        r#"data: {{"candidates":[{{"index":0,"finishReason":"STOP","content":{{"parts":[{{"text":"{}"#,
+        "x".repeat(200_000)
+    );
+    for (end, whole) in [("", false), ("\"}]}}]}\r\n\r\n", true)] {
+        let mut relay = Relay::new(inbound.watch());
+        let mut out = Vec::new();
+        relay.push(bytes(&format!("{long}{end}")), &mut |_| None, &mut out);
+        relay.finish(&mut |_| None, &mut out);
+        assert_eq!(relay.ended() == Verdict::Finished, whole, "{end}");
+    }
+}
+
+#[test]
+fn what_claude_counts_beside_the_reply_makes_its_count_unbelievable() {
+    let usage = |kind: &str| {
+        let json = format!(
+            r#"{{"input_tokens":1,"output_tokens":2,"iterations":[{{"type":"{kind}","input_tokens":1,"output_tokens":2}}]}}"#
+        );
+        messages::usage::read(&json)
+    };
+    assert!(usage("message").is_some());
+    assert_eq!(
+        (usage("compaction"), usage("advisor_message")),
+        (None, None)
+    );
+}
