@@ -10,6 +10,7 @@ mod coalesce;
 mod dial;
 mod forward;
 mod framing;
+mod layer;
 pub mod listener;
 mod listing;
 pub mod local;

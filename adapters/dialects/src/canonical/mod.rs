@@ -7,6 +7,7 @@
 //! not represented: the reader of a dialect refuses it by name ([`Unsupported`])
 //! or lists it as a hint that was dropped.
 
+mod dialogue;
 mod encoded;
 mod event;
 mod failure;
@@ -15,6 +16,7 @@ mod request;
 mod sealed;
 mod usage;
 
+pub(crate) use dialogue::{Dialogue, texts};
 pub use encoded::{Encoded, Target};
 pub use event::{Block, Decode, Delta, Ended, Event, Finish, Garbled, ProviderError, Sink};
 pub use failure::ErrorFacts;

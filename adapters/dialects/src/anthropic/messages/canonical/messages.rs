@@ -9,15 +9,14 @@ use serde_json::value::RawValue;
 use super::content::{self, Inside};
 use super::tools::Change;
 use super::{assistant, thinking};
-use crate::canonical::{Effort, Part, Role, Text, Turn, Unsupported};
+use crate::canonical::{Dialogue, Effort, Part, Role, Unsupported};
 use crate::fields::{Dropped, Object, Path, elements};
 use crate::json::quote;
 
 /// The messages, in the canonical order.
 #[derive(Default)]
 pub(super) struct Conversation<'a> {
-    pub system: Vec<Text<'a>>,
-    pub turns: Vec<Turn<'a>>,
+    pub dialogue: Dialogue<'a>,
     /// What a system message asks for in the turn that is to be answered.
     pub effort: Option<Effort>,
     /// Of the tools on offer, in order.
@@ -41,13 +40,7 @@ impl<'a> Conversation<'a> {
             let is_past = last_of_user.is_some_and(|last| index < last);
             conversation.message(message, &at, is_past, dropped)?;
         }
-        for turn in &mut conversation.turns {
-            if turn.role == Role::User {
-                // Stable: the rest keeps its order.
-                turn.parts
-                    .sort_by_key(|part| !matches!(part, Part::ToolResult(_)));
-            }
-        }
+        conversation.dialogue.settle();
         Ok(conversation)
     }
 
@@ -68,7 +61,7 @@ impl<'a> Conversation<'a> {
             "user" => {
                 let parts = content::of(needed()?, &at_content, Inside::User, dropped)?;
                 self.check_results(&parts, &at_content)?;
-                self.say(Role::User, parts);
+                self.dialogue.say(Role::User, parts);
             }
             "assistant" => {
                 let parts = assistant::parts(needed()?, &at_content, dropped)?;
@@ -77,7 +70,7 @@ impl<'a> Conversation<'a> {
                     _ => None,
                 });
                 self.called.extend(calls);
-                self.say(Role::Assistant, parts);
+                self.dialogue.say(Role::Assistant, parts);
             }
             "system" => self.system(&mut message, content, at, is_past, dropped)?,
             _ => return Err(message.refuse("role", "must be user, assistant or system")),
@@ -113,11 +106,7 @@ impl<'a> Conversation<'a> {
         if has_ended {
             return Ok(());
         }
-        if self.turns.is_empty() {
-            self.system.extend(texts);
-        } else {
-            self.say(Role::System, texts.into_iter().map(Part::Text).collect());
-        }
+        self.dialogue.instruct(texts);
         Ok(())
     }
 
@@ -133,16 +122,6 @@ impl<'a> Conversation<'a> {
             }
         }
         Ok(())
-    }
-
-    fn say(&mut self, role: Role, parts: Vec<Part<'a>>) {
-        if parts.is_empty() {
-            return;
-        }
-        match self.turns.last_mut() {
-            Some(turn) if turn.role == role => turn.parts.extend(parts),
-            _ => self.turns.push(Turn { role, parts }),
-        }
     }
 }
 

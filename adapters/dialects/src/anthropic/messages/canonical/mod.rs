@@ -65,7 +65,7 @@ impl MessagesRequest {
             Some(messages) => Conversation::read(messages, &at, &mut dropped)?,
             None => return Err(at.refuse("must be a non-empty array")),
         };
-        system.extend(conversation.system);
+        system.extend(conversation.dialogue.system);
         let tools = tools::offered(&mut body, conversation.changes, &mut dropped)?;
         let (tool_choice, parallel_tool_calls) = tools::choice(&mut body, &tools)?;
         let Answer { format, effort } = Answer::read(&mut body, &mut dropped)?;
@@ -74,7 +74,7 @@ impl MessagesRequest {
         let request = Request {
             model: self.facts.model.as_str().into(),
             system,
-            turns: conversation.turns,
+            turns: conversation.dialogue.turns,
             tools,
             tool_choice,
             parallel_tool_calls,

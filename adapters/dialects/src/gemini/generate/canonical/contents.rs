@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use super::calls::Calls;
 use super::media;
 use crate::canonical::{
-    Maker, Part, Proves, Reasoning, Role, Sealed, Text, ToolCall, ToolResult, Turn, Unsupported,
+    Dialogue, Maker, Part, Proves, Reasoning, Role, Sealed, Text, ToolCall, ToolResult, Unsupported,
 };
 use crate::fields::{Dropped, Path, read};
 use crate::gemini::fields::{Field, Object, list, standard};
@@ -42,7 +42,7 @@ pub(super) fn system<'a>(
 /// The contents, in the canonical order.
 #[derive(Default)]
 pub(super) struct Conversation<'a> {
-    pub turns: Vec<Turn<'a>>,
+    pub dialogue: Dialogue<'a>,
     calls: Calls<'a>,
     /// Pieces of a thought whose signature has not come.
     thought: Option<Cow<'a, str>>,
@@ -62,13 +62,7 @@ impl<'a> Conversation<'a> {
             conversation.content(Object::read(json, &at)?, &at, dropped)?;
         }
         conversation.settle(dropped);
-        for turn in &mut conversation.turns {
-            if turn.role == Role::User {
-                // Stable: the rest keeps its order.
-                turn.parts
-                    .sort_by_key(|part| !matches!(part, Part::ToolResult(_)));
-            }
-        }
+        conversation.dialogue.settle();
         Ok(conversation)
     }
 
@@ -177,13 +171,7 @@ impl<'a> Conversation<'a> {
     }
 
     fn say(&mut self, role: Role, part: Part<'a>) {
-        match self.turns.last_mut() {
-            Some(turn) if turn.role == role => turn.parts.push(part),
-            _ => self.turns.push(Turn {
-                role,
-                parts: vec![part],
-            }),
-        }
+        self.dialogue.say(role, vec![part]);
     }
 
     fn call(

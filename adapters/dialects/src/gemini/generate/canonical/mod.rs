@@ -64,7 +64,7 @@ impl GenerateRequest {
         Ok(Request {
             model: self.facts.model.as_str().into(),
             system,
-            turns: conversation.turns,
+            turns: conversation.dialogue.turns,
             tools,
             tool_choice,
             max_output_tokens: self.facts.output_cap,

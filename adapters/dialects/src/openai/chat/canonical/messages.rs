@@ -7,14 +7,13 @@ use serde_json::value::RawValue;
 
 use super::assistant;
 use super::content::{self, Allow};
-use crate::canonical::{Part, Role, Text, ToolResult, Turn, Unsupported};
+use crate::canonical::{Dialogue, Part, Role, ToolResult, Unsupported, texts};
 use crate::fields::{Dropped, Object, Path, elements};
 
 /// The messages, in the canonical order.
 #[derive(Default)]
 pub(super) struct Conversation<'a> {
-    pub system: Vec<Text<'a>>,
-    pub turns: Vec<Turn<'a>>,
+    pub dialogue: Dialogue<'a>,
     /// Ids of the calls so far.
     called: HashSet<Cow<'a, str>>,
 }
@@ -30,13 +29,7 @@ impl<'a> Conversation<'a> {
             let at = at.element(index);
             conversation.message(Object::read(message, &at)?, &at, dropped)?;
         }
-        for turn in &mut conversation.turns {
-            if turn.role == Role::User {
-                // Stable: the rest keeps its order.
-                turn.parts
-                    .sort_by_key(|part| !matches!(part, Part::ToolResult(_)));
-            }
-        }
+        conversation.dialogue.settle();
         Ok(conversation)
     }
 
@@ -53,11 +46,11 @@ impl<'a> Conversation<'a> {
         match &*role {
             "system" | "developer" => {
                 let parts = content::of(&mut message, at, Allow::Text, dropped)?;
-                self.system(parts);
+                self.dialogue.instruct(texts(parts));
             }
             "user" => {
                 let parts = content::of(&mut message, at, Allow::Media, dropped)?;
-                self.say(Role::User, parts);
+                self.dialogue.say(Role::User, parts);
             }
             "assistant" => {
                 let parts = assistant::parts(&mut message, at, dropped)?;
@@ -66,11 +59,12 @@ impl<'a> Conversation<'a> {
                         self.called.insert(call.id.clone());
                     }
                 }
-                self.say(Role::Assistant, parts);
+                self.dialogue.say(Role::Assistant, parts);
             }
             "tool" => {
                 let result = self.result(&mut message, at, dropped)?;
-                self.say(Role::User, vec![Part::ToolResult(result)]);
+                self.dialogue
+                    .say(Role::User, vec![Part::ToolResult(result)]);
             }
             "function" => {
                 let why = "cannot be function, which is deprecated; use tools and role tool";
@@ -82,28 +76,6 @@ impl<'a> Conversation<'a> {
             }
         }
         message.end()
-    }
-
-    /// System texts lead until anybody has spoken.
-    fn system(&mut self, parts: Vec<Part<'a>>) {
-        if !self.turns.is_empty() {
-            return self.say(Role::System, parts);
-        }
-        self.system
-            .extend(parts.into_iter().filter_map(|part| match part {
-                Part::Text(text) => Some(text),
-                _ => None,
-            }));
-    }
-
-    fn say(&mut self, role: Role, parts: Vec<Part<'a>>) {
-        if parts.is_empty() {
-            return;
-        }
-        match self.turns.last_mut() {
-            Some(turn) if turn.role == role => turn.parts.extend(parts),
-            _ => self.turns.push(Turn { role, parts }),
-        }
     }
 
     fn result(

@@ -70,8 +70,8 @@ impl ChatRequest {
         let (user, safety) = (body.text("user")?, body.text("safety_identifier")?);
         let request = Request {
             model: self.facts.model.as_str().into(),
-            system: conversation.system,
-            turns: conversation.turns,
+            system: conversation.dialogue.system,
+            turns: conversation.dialogue.turns,
             tools,
             tool_choice,
             parallel_tool_calls: body.typed("parallel_tool_calls", "true or false")?,

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use super::content::{self, Speaker};
 use super::reasoning::{self, Thought};
-use crate::canonical::{Part, Role, Text, ToolCall, ToolResult, Turn, Unsupported};
+use crate::canonical::{Dialogue, Part, Role, ToolCall, ToolResult, Unsupported, texts};
 use crate::fields::{Dropped, Object, Path, elements, read};
 use crate::json::{self, Str, quote};
 use crate::openai::chat::canonical::content::plain;
@@ -15,8 +15,7 @@ use crate::openai::chat::canonical::content::plain;
 /// The items, in the canonical order.
 #[derive(Default)]
 pub(super) struct Conversation<'a> {
-    pub system: Vec<Text<'a>>,
-    pub turns: Vec<Turn<'a>>,
+    pub dialogue: Dialogue<'a>,
     /// Ids of the calls so far.
     called: HashSet<Cow<'a, str>>,
     /// Signatures of calls by their ids.
@@ -32,7 +31,7 @@ impl<'a> Conversation<'a> {
         let mut conversation = Self::default();
         if json.get().starts_with('"') {
             let text = read::<Str<'a>>(json, at, "a string")?.0;
-            conversation.say(Role::User, vec![plain(text)]);
+            conversation.dialogue.say(Role::User, vec![plain(text)]);
             return Ok(conversation);
         }
         for (index, item) in elements(json, at)?.into_iter().enumerate() {
@@ -60,15 +59,18 @@ impl<'a> Conversation<'a> {
             (Some("function_call"), _) => {
                 let call = call(&mut item, at)?;
                 self.called.insert(call.id.clone());
-                self.say(Role::Assistant, vec![Part::ToolCall(call)]);
+                self.dialogue
+                    .say(Role::Assistant, vec![Part::ToolCall(call)]);
             }
             (Some("function_call_output"), _) => {
                 let result = self.result(&mut item, at, dropped)?;
-                self.say(Role::User, vec![Part::ToolResult(result)]);
+                self.dialogue
+                    .say(Role::User, vec![Part::ToolResult(result)]);
             }
             (Some("reasoning"), _) => match reasoning::read(&mut item, at)? {
                 Thought::Said(thought) => {
-                    self.say(Role::Assistant, vec![Part::Reasoning(thought)]);
+                    self.dialogue
+                        .say(Role::Assistant, vec![Part::Reasoning(thought)]);
                 }
                 Thought::SignsCall { id, signature } => {
                     self.signatures.insert(id, signature);
@@ -114,33 +116,11 @@ impl<'a> Conversation<'a> {
         }
         let parts = content::of(item, "content", at, speaker, dropped)?;
         if role == Role::System {
-            self.system(parts);
+            self.dialogue.instruct(texts(parts));
         } else {
-            self.say(role, parts);
+            self.dialogue.say(role, parts);
         }
         Ok(())
-    }
-
-    /// System texts lead until anybody has spoken.
-    fn system(&mut self, parts: Vec<Part<'a>>) {
-        if !self.turns.is_empty() {
-            return self.say(Role::System, parts);
-        }
-        self.system
-            .extend(parts.into_iter().filter_map(|part| match part {
-                Part::Text(text) => Some(text),
-                _ => None,
-            }));
-    }
-
-    fn say(&mut self, role: Role, parts: Vec<Part<'a>>) {
-        if parts.is_empty() {
-            return;
-        }
-        match self.turns.last_mut() {
-            Some(turn) if turn.role == role => turn.parts.extend(parts),
-            _ => self.turns.push(Turn { role, parts }),
-        }
     }
 
     fn result(
@@ -169,12 +149,8 @@ impl<'a> Conversation<'a> {
 
     /// What can be done only once every item is known.
     fn settle(&mut self, dropped: &mut Dropped) {
-        for turn in &mut self.turns {
-            if turn.role == Role::User {
-                // Stable: the rest keeps its order.
-                turn.parts
-                    .sort_by_key(|part| !matches!(part, Part::ToolResult(_)));
-            }
+        self.dialogue.settle();
+        for turn in &mut self.dialogue.turns {
             for part in &mut turn.parts {
                 if let Part::ToolCall(call) = part {
                     call.signature = self.signatures.remove(&*call.id).map(Cow::Owned);

@@ -65,8 +65,11 @@ impl ResponsesRequest {
         let (user, safety) = (body.text("user")?, body.text("safety_identifier")?);
         let request = Request {
             model: self.facts.model.as_str().into(),
-            system: leading.into_iter().chain(conversation.system).collect(),
-            turns: conversation.turns,
+            system: leading
+                .into_iter()
+                .chain(conversation.dialogue.system)
+                .collect(),
+            turns: conversation.dialogue.turns,
             tools,
             tool_choice,
             parallel_tool_calls: body.typed("parallel_tool_calls", "true or false")?,
