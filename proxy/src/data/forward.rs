@@ -10,7 +10,17 @@ use pingora::protocols::http::ServerSession;
 /// As a provider of `dialect` wants to have them.
 pub fn of(session: &ServerSession, dialect: Dialect) -> Forwarded {
     let names: &[&str] = match dialect {
-        Dialect::OpenAi => &["openai-beta", "x-openai-internal-codex-responses-lite"],
+        Dialect::OpenAi => &[
+            "openai-beta",
+            // What Codex says of itself and of its turn; its bodies have members that
+            // go with them.
+            "originator",
+            "session-id",
+            "thread-id",
+            "version",
+            "x-codex-turn-metadata",
+            "x-openai-internal-codex-responses-lite",
+        ],
         Dialect::Anthropic => &["anthropic-version", "anthropic-beta"],
         Dialect::Gemini => &[],
     };
