@@ -181,7 +181,7 @@ fn check(client: Api, fault: Fault, reply: &Reply, at: &str) {
             let after = (fault == Fault::Limited).then_some("37");
             assert_eq!(reply.header("retry-after"), after, "{at}");
         }
-        Fault::Page | Fault::Compressed => {
+        Fault::Page | Fault::Compressed | Fault::ErrorInSuccess => {
             assert_eq!(
                 (reply.status, reply.code()),
                 (502, "provider_error".into()),

@@ -52,6 +52,8 @@ pub enum Fault {
     Overloaded,
     /// 500 with a page of HTML.
     Page,
+    /// An error, with the status of a success.
+    ErrorInSuccess,
     /// A stream that was compressed, although nobody asked for that.
     Compressed,
 }
@@ -59,7 +61,7 @@ pub enum Fault {
 const LINE_ENDS: [&str; 3] = ["\n", "\r\n", "\r"];
 
 impl Fault {
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Ends("\n"),
         Self::Ends("\r\n"),
         Self::Ends("\r"),
@@ -77,6 +79,7 @@ impl Fault {
         Self::LimitedSilently,
         Self::Page,
         Self::Compressed,
+        Self::ErrorInSuccess,
     ];
 
     /// The name of the model that has it.
@@ -278,6 +281,7 @@ fn objection(fault: Fault) -> String {
         Fault::Limited => (429, "retry-after: 37\r\n", slow),
         Fault::LimitedSilently => (429, "", slow),
         Fault::Overloaded => (529, "", r#"{"error":{"message":"overloaded"}}"#),
+        Fault::ErrorInSuccess => (200, "", r#"{"error":{"message":"out of memory"}}"#),
         _ => (500, "", "<html>oops</html>"),
     };
     format!(
@@ -318,7 +322,11 @@ fn answer(mut to: TcpStream) -> std::io::Result<()> {
             let head = CHUNKED.replace("\r\n\r\n", "\r\ncontent-encoding: gzip\r\n\r\n");
             to.write_all(head.as_bytes())?;
         }
-        Fault::Limited | Fault::LimitedSilently | Fault::Overloaded | Fault::Page => {
+        Fault::Limited
+        | Fault::LimitedSilently
+        | Fault::Overloaded
+        | Fault::Page
+        | Fault::ErrorInSuccess => {
             return to.write_all(objection(fault).as_bytes());
         }
         _ => to.write_all(CHUNKED.as_bytes())?,
