@@ -61,7 +61,7 @@ pub(super) enum At {
     /// A name of other models than the one that is governed.
     Models,
     /// Something that the provider looks up or runs, and then reads.
-    Hosted(&'static str),
+    Hosted(Hosted),
     Messages,
     Message,
     /// Of a message: one string, or parts.
@@ -129,6 +129,25 @@ impl Facts {
             _ => return Err(wrong(at)),
         }
         Ok(())
+    }
+}
+
+/// What a provider looks up or runs by a field of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Hosted {
+    WebSearch,
+    Search,
+    Plugins,
+}
+
+impl Hosted {
+    /// As policy sees it.
+    fn name(self) -> &'static str {
+        match self {
+            Self::WebSearch => "web_search",
+            Self::Search => "search",
+            Self::Plugins => "plugins",
+        }
     }
 }
 
@@ -208,9 +227,9 @@ impl Reader for Facts {
             (At::Body, "n_predict") => At::Predict,
             (At::Body, "n") => At::N,
             (At::Body, "models" | "route" | "preset") => At::Models,
-            (At::Body, "web_search_options") => At::Hosted("web_search"),
-            (At::Body, "search_parameters") => At::Hosted("search"),
-            (At::Body, "plugins") => At::Hosted("plugins"),
+            (At::Body, "web_search_options") => At::Hosted(Hosted::WebSearch),
+            (At::Body, "search_parameters") => At::Hosted(Hosted::Search),
+            (At::Body, "plugins") => At::Hosted(Hosted::Plugins),
             (At::Body, "messages") => At::Messages,
             (At::Body, "tools") => At::Tools,
             (At::Body, "functions") => At::Functions,
@@ -259,8 +278,8 @@ impl Reader for Facts {
             | (At::Messages, Shape::Object)
             | (At::Model | At::Stream | At::IncludeUsage | At::Models, _)
             | (At::Cap(_) | At::Predict | At::N, _) => Err(wrong(at)),
-            (At::Hosted(name), _) => {
-                self.hosted(name);
+            (At::Hosted(tool), _) => {
+                self.hosted(tool.name());
                 Ok(())
             }
             (At::Schema, _) => {
