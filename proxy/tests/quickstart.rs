@@ -126,9 +126,11 @@ fn it_stays_up_for_the_client_that_it_tells_of() {
         .spawn()
         .unwrap();
     let mut up = Up(child);
-    let lines = BufReader::new(up.0.stdout.take().unwrap()).lines();
+    // Held to the end: it goes on to speak.
+    let mut lines = BufReader::new(up.0.stdout.take().unwrap()).lines();
     let exported = Regex::new(r"OPENAI_BASE_URL=(\S+) OPENAI_API_KEY=(\S+)").unwrap();
     let told = lines
+        .by_ref()
         .map(Result::unwrap)
         .find_map(|line| {
             let found = exported.captures(&line)?;
