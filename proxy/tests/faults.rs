@@ -133,7 +133,11 @@ impl House {
     fn asked(&self, client: Api, model: &str) -> Reply {
         let mut connection = Connection::open(&self.gateway.clients);
         connection.send(ask(client, model, &self.key));
-        connection.reply()
+        if model.ends_with(".notutf8") {
+            connection.broken_reply()
+        } else {
+            connection.reply()
+        }
     }
 
     /// Every record is closed and nothing is held.

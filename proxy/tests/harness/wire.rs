@@ -49,6 +49,13 @@ impl Connection {
         read_reply(&mut self.replies).expect("a reply")
     }
 
+    /// The next reply; what its upstream broke may be no text.
+    pub fn broken_reply(&mut self) -> Reply {
+        let (mut reply, body) = read_raw(&mut self.replies).expect("a reply");
+        reply.body = String::from_utf8_lossy(&body).into_owned();
+        reply
+    }
+
     /// The next reply, or `None` where the connection was closed instead.
     pub fn reply_or_close(&mut self) -> Option<Reply> {
         read_reply(&mut self.replies)
@@ -124,9 +131,16 @@ pub fn read_chunk(from: &mut impl BufRead) -> Vec<u8> {
 
 /// A reply with its body, however its length is told.
 pub fn read_reply(from: &mut impl BufRead) -> Option<Reply> {
-    let mut reply = read_head(from)?;
+    let (mut reply, body) = read_raw(from)?;
+    reply.body = String::from_utf8(body).unwrap();
+    Some(reply)
+}
+
+/// A reply and the bytes of its body.
+fn read_raw(from: &mut impl BufRead) -> Option<(Reply, Vec<u8>)> {
+    let reply = read_head(from)?;
     if (100..200).contains(&reply.status) {
-        return Some(reply);
+        return Some((reply, Vec::new()));
     }
     let mut body = Vec::new();
     if let Some(length) = reply.header("content-length") {
@@ -142,9 +156,7 @@ pub fn read_reply(from: &mut impl BufRead) -> Option<Reply> {
     } else {
         from.read_to_end(&mut body).unwrap();
     }
-    // What a broken upstream sends may be anything.
-    reply.body = String::from_utf8_lossy(&body).into_owned();
-    Some(reply)
+    Some((reply, body))
 }
 
 /// What the events of a stream hold, in order.
