@@ -15,6 +15,7 @@ use crate::command::CommandError;
 use crate::config::Config;
 use crate::data::listener::Listener;
 use crate::gateway::Gateway;
+use crate::say::say;
 
 /// Sockets that accept, before anything answers on them.
 pub struct Listeners {
@@ -94,9 +95,9 @@ pub fn announce(addresses: Addresses, gateway: &Gateway) {
         Some(provider) => format!("{provider}/MODEL"),
         None => "MODEL".to_owned(),
     });
-    println!("lattice listens on http://{clients}/v1 (clients) and http://{admin} (admin)");
-    println!("make a key:  lattice key create --name me");
-    println!(
+    say!("lattice listens on http://{clients}/v1 (clients) and http://{admin} (admin)");
+    say!("make a key:  lattice key create --name me");
+    say!(
         "then:        curl http://{clients}/v1/chat/completions -H \"Authorization: Bearer $LATTICE_KEY\" -H 'Content-Type: application/json' -d '{{\"model\":\"{model}\",\"stream\":true,\"messages\":[{{\"role\":\"user\",\"content\":\"Hello\"}}]}}'"
     );
 }

@@ -18,6 +18,7 @@ mod gates;
 mod gateway;
 mod listen;
 mod metrics;
+mod say;
 mod state;
 
 use std::process::ExitCode;

@@ -126,7 +126,6 @@ fn it_stays_up_for_the_client_that_it_tells_of() {
         .spawn()
         .unwrap();
     let mut up = Up(child);
-    // Held to the end: it goes on to speak.
     let mut lines = BufReader::new(up.0.stdout.take().unwrap()).lines();
     let exported = Regex::new(r"OPENAI_BASE_URL=(\S+) OPENAI_API_KEY=(\S+)").unwrap();
     let told = lines
@@ -137,6 +136,8 @@ fn it_stays_up_for_the_client_that_it_tells_of() {
             Some((found[1].to_owned(), found[2].to_owned()))
         })
         .unwrap();
+    // Whoever listened may go, though it has more to say.
+    drop(lines);
     let mut client = python::script("openai_client.py");
     client
         .args(["models", "stream"])

@@ -22,6 +22,7 @@ use crate::config::checked::data_dir;
 use crate::config::providers::MODELS;
 use crate::config::{Config, load};
 use crate::listen;
+use crate::say::say;
 use crate::state::State;
 
 /// The name of the key that it makes; a later run gives it a new secret.
@@ -35,7 +36,7 @@ const LEAVES: u32 = 1000;
 /// Runs it.
 pub fn run(config: Option<PathBuf>, options: &Quickstart) -> Done {
     log("warn");
-    println!(
+    say!(
         "Lattice quickstart: a governed answer from a model on this machine. No account is needed.\n"
     );
     let model = &catalog::STARTER;

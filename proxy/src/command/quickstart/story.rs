@@ -7,15 +7,16 @@ use serde_json::Value;
 
 use super::ask::{Asked, QUESTION};
 use crate::listen::Addresses;
+use crate::say::say;
 
 /// A step has begun, or is done.
 pub fn step(number: u8, name: &str, what: &str) {
-    println!("{number}/4 {name:<9} {what}");
+    say!("{number}/4 {name:<9} {what}");
 }
 
 /// More of the step.
 pub fn detail(what: &str) {
-    println!("              {what}");
+    say!("              {what}");
 }
 
 /// Where the gateway is.
@@ -44,19 +45,19 @@ pub fn request(model: &str) {
 
 /// A piece of the answer, as it comes.
 pub fn piece(text: &str) {
-    print!("{text}");
     // Somebody who cannot see the answer cannot be told so either.
+    drop(write!(std::io::stdout(), "{text}"));
     drop(std::io::stdout().flush());
 }
 
 /// What each gate decided, by the request's own records in the audit chain.
 pub fn gates(asked: &Asked, leaves: &[(i64, Value)], verified: &str) {
-    println!(
+    say!(
         "\n\nWhat each gate decided ({} µs in all before the model was asked):",
         asked.overhead_us
     );
     for line in decided(leaves, verified) {
-        println!("  {line}");
+        say!("  {line}");
     }
 }
 
@@ -111,7 +112,7 @@ fn decided(leaves: &[(i64, Value)], verified: &str) -> Vec<String> {
 /// What to do next.
 pub fn stays_up(addresses: Addresses, secret: &Secret, model: &str) {
     let clients = addresses.clients;
-    println!(
+    say!(
         "\nThe gateway stays up until Ctrl-C. In another terminal, with any OpenAI client:\n\n\
          \u{20} export OPENAI_BASE_URL=http://{clients}/v1 OPENAI_API_KEY={}\n\
          \u{20} curl $OPENAI_BASE_URL/chat/completions -H \"Authorization: Bearer $OPENAI_API_KEY\" -H 'Content-Type: application/json' \\\n\
