@@ -2,43 +2,94 @@ package lattice.authz_test
 
 import data.lattice.authz
 
-# A request of a key with the list `models`, in a team with the list
-# `team_models`, for the model `name`.
-request(models, team_models, name) := {
+# What most tests change a little: a key without grants asks for a model.
+question := {
 	"subject": {
 		"type": "key",
 		"id": "01900000-0000-7000-8000-000000000001",
 		"properties": {
 			"org": null,
 			"team": "research",
-			"roles": [],
+			"user": null,
+			"agent": null,
 			"key": "laptop",
+			"roles": [],
+			"grants": [],
 			"auth": "key",
-			"models": models,
-			"team_models": team_models,
+			"classification": null,
+			"models": null,
+			"team_models": null,
 		},
 	},
 	"action": {"name": "infer"},
 	"resource": {
 		"type": "model",
-		"id": name,
-		"properties": {"name": name, "provider": "openai", "model": name, "classification": null},
+		"id": "assistant",
+		"properties": {
+			"name": "assistant",
+			"provider": "openai",
+			"model": "gpt-5",
+			"classification": null,
+			"local": false,
+		},
 	},
-	"context": {},
+	"context": {
+		"tools": [],
+		"weekday": "monday",
+		"minute_of_day": 600,
+		"classification": null,
+	},
+}
+
+# The question with other facts about its subject, or of another model.
+of_subject(properties) := object.union(question, {"subject": {"properties": properties}})
+
+of_model(name) := object.union(question, {"resource": {"id": name, "properties": {"name": name}}})
+
+# With the list `models` of a key and `team_models` of its team.
+request(models, team_models, name) := object.union(
+	of_model(name),
+	{"subject": {"properties": {"models": models, "team_models": team_models}}},
+)
+
+# A call in a reply.
+call(name, arguments) := {
+	"subject": question.subject,
+	"action": {"name": "tool.call"},
+	"resource": {
+		"type": "tool",
+		"id": name,
+		"properties": {
+			"name": name,
+			"arguments": arguments,
+			"provider": "openai",
+			"model": "gpt-5",
+			"asked": "assistant",
+			"classification": null,
+			"local": false,
+		},
+	},
+	"context": question.context,
 }
 
 allows(asked) if {
 	decision := authz.decision with input as asked
 	decision.allow == true
-	count(decision.deny) == 0
+	decision.deny == set()
 }
 
 refuses(asked) if {
 	decision := authz.decision with input as asked
 	decision.allow == false
+	count(decision.deny) > 0
 }
 
 codes(asked) := {reason.code | some reason in authz.deny with input as asked}
+
+says(asked, part) if {
+	some reason in authz.deny with input as asked
+	contains(reason.msg, part)
+}
 
 test_no_limit_opens_every_model if allows(request(null, null, "assistant"))
 
@@ -101,28 +152,46 @@ test_embeddings_and_counts_follow_the_same_lists if {
 	}
 }
 
-test_another_action_is_refused if {
-	asked := object.union(request(null, null, "assistant"), {"action": {"name": "tool.call"}})
-	refuses(asked)
+test_an_action_that_does_not_go_with_the_resource_is_refused if {
+	refuses(object.union(question, {"action": {"name": "tool.call"}}))
+	refuses(object.union(question, {"action": {"name": "admin.read"}}))
+	refuses(object.union(question, {"resource": {"type": "tool"}}))
+	refuses(object.union(call("search", {}), {"action": {"name": "infer"}}))
 }
 
-test_another_resource_is_refused if {
-	asked := object.union(request(null, null, "assistant"), {"resource": {"type": "tool"}})
-	refuses(asked)
-}
+test_a_question_without_context_is_about_a_listing if allows(object.remove(question, ["context"]))
 
-test_a_request_without_lists_is_refused if {
-	asked := {
-		"subject": {"properties": {}},
-		"action": {"name": "infer"},
-		"resource": {"type": "model", "id": "assistant"},
+test_a_question_that_lacks_a_fact_is_refused if {
+	every name in ["models", "team_models", "classification", "grants"] {
+		properties := object.remove(question.subject.properties, [name])
+		refuses({
+			"subject": {"type": "key", "id": "1", "properties": properties},
+			"action": question.action,
+			"resource": question.resource,
+			"context": question.context,
+		})
 	}
-	refuses(asked)
 }
 
-test_an_empty_input_is_refused if refuses({})
+test_nonsense_is_refused if {
+	every nonsense in [null, true, 5, "infer", [], {}, {"subject": []}, {"action": {"name": {}}}] {
+		refuses(nonsense)
+	}
+	every part in ["subject", "action", "resource"] {
+		every nonsense in [null, true, 5, "text", [1], {"properties": null}] {
+			refuses(object.union(object.remove(question, [part]), {part: nonsense}))
+		}
+	}
+}
 
-test_there_are_no_obligations if {
-	decision := authz.decision with input as request(null, null, "assistant")
+test_nonsense_in_a_list_opens_nothing if {
+	every nonsense in [5, "assistant", {"a": "assistant"}, [null, 5, {}, ["assistant"]], false] {
+		refuses(request(nonsense, null, "assistant"))
+	}
+}
+
+test_there_are_no_obligations_by_default if {
+	decision := authz.decision with input as object.union(question, {"context": {"tools": ["search", "mail"]}})
+	decision.allow == true
 	decision.obligations == set()
 }
