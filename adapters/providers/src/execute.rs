@@ -12,7 +12,7 @@ use lattice_dialects::{Api, Facts, Inbound};
 use lattice_kernel::call::Target;
 use lattice_kernel::gates::Execution;
 use lattice_kernel::proof::{Departure, Dispatch};
-use lattice_kernel::{Ending, Intended, Outcome, Record, Refusal};
+use lattice_kernel::{Ask, Body, Code, Ending, Gate, Intended, Outcome, Record, Refusal};
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -103,6 +103,16 @@ impl Outbound {
     }
 }
 
+impl Body for Outbound {
+    fn without_tools(self, names: &[Box<str>]) -> Result<Self, Refusal> {
+        let message = format!(
+            "The tools {} are not open to this key; leave them out.",
+            names.join(", ")
+        );
+        Err(Refusal::new(Gate::Authorization, Code::PolicyTool, message).field("tools"))
+    }
+}
+
 /// Calls the targets of a plan.
 pub struct Remote<T> {
     transport: T,
@@ -132,6 +142,8 @@ pub struct Answer<E> {
     pub exchange: Bounded<E>,
     /// How it is read.
     pub reads: Reads,
+    /// What was asked, as far as policy looks at it.
+    pub ask: Ask,
     /// What was asked.
     pub body: Arc<Outbound>,
     /// The open record; closing it settles.
@@ -189,8 +201,9 @@ impl<T> Remote<T> {
 /// One call, whichever target takes it.
 struct Call {
     dispatch: Dispatch,
+    ask: Ask,
     body: Arc<Outbound>,
-    /// The caller's key.
+    /// The caller.
     scope: Uuid,
 }
 
@@ -211,16 +224,17 @@ impl<T: Transport> Execution for Remote<T> {
         let Departure {
             dispatch,
             principal,
+            ask,
             plan,
             body,
             noted,
             mut record,
-            ..
         } = intended.depart();
         let call = Call {
             dispatch,
+            ask,
             body: Arc::new(body),
-            scope: principal.key.id,
+            scope: principal.subject.named.id,
         };
         let mut walk = Walk::of(&plan, &self.directory, &self.health, Instant::now());
         while record.affords_attempt()
@@ -228,7 +242,7 @@ impl<T: Transport> Execution for Remote<T> {
         {
             let missed = match self.attempt(&call, step, flight, &mut record).await {
                 Ok(opened) if opened.is_success() => {
-                    return answer(opened, &call, record, noted);
+                    return answer(opened, call, record, noted);
                 }
                 Ok(opened) => match judge(opened, &call.body.asked).await {
                     Ok(objection) => return rejected(objection, &call, record, noted),
@@ -343,7 +357,7 @@ impl<E: Exchange> Opened<E> {
 /// A reply begins: from here on nobody else is asked.
 fn answer<E>(
     opened: Opened<E>,
-    call: &Call,
+    call: Call,
     mut record: Record,
     mut noted: Vec<Box<str>>,
 ) -> Reply<E> {
@@ -368,7 +382,8 @@ fn answer<E>(
         target: step.target,
         exchange,
         reads,
-        body: call.body.clone(),
+        ask: call.ask,
+        body: call.body,
         record,
         noted,
     }))
