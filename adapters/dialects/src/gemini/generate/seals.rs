@@ -103,9 +103,8 @@ impl<'a> Body<'a> {
     /// Cuts the member that is the seal.
     fn seal(&self, part: &'a RawValue, edits: &mut Edits) {
         let members = members(part);
-        let is_gone = |member: &Member<'_>| {
-            camel(&member.key) == "thoughtSignature" && is_seal(member.value)
-        };
+        let is_gone =
+            |member: &Member<'_>| camel(&member.key) == "thoughtSignature" && is_seal(member.value);
         let gone: Vec<bool> = members.iter().map(is_gone).collect();
         edits.cut(&self.0.members(&members), &gone);
     }

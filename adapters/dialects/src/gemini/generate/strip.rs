@@ -26,7 +26,9 @@ impl GenerateRequest {
             return Ok(self.clone());
         };
         let body = removal.layout.body();
-        let counted = body.iter().find(|it| camel(&it.key) == "generateContentRequest");
+        let counted = body
+            .iter()
+            .find(|it| camel(&it.key) == "generateContentRequest");
         if let Some(counted) = counted.filter(|_| top == At::Count) {
             strip(&mut removal, &members(counted.value))?;
         }
@@ -59,7 +61,9 @@ fn strip<'a>(removal: &mut Removal<'a>, request: &[Member<'a>]) -> Result<(), To
     let mut going = Vec::with_capacity(request.len());
     for Member { key, value } in request {
         going.push(match &*camel(key) {
-            "tools" => list(removal, value, |removal, tool| entry(removal, tool, &mut tools)),
+            "tools" => list(removal, value, |removal, tool| {
+                entry(removal, tool, &mut tools)
+            }),
             "cachedContent" if removal.is_gone("cachedContent") => {
                 return Err(needs("cachedContent", Need::Stored, "cachedContent"));
             }
