@@ -8,7 +8,7 @@ use http::HeaderMap;
 use lattice_dialects::canonical::ErrorFacts;
 use lattice_dialects::count::CountRequest;
 use lattice_dialects::embed::{EmbedApi, EmbedRequest};
-use lattice_dialects::{Api, Facts, Inbound};
+use lattice_dialects::{Api, Facts, Inbound, ToolNeeded};
 use lattice_kernel::call::Target;
 use lattice_kernel::gates::Execution;
 use lattice_kernel::proof::{Departure, Dispatch};
@@ -75,6 +75,18 @@ impl Asked {
         }
     }
 
+    /// As [`Inbound::without_tools`]; embeddings have none.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn without_tools(self, gone: &[&str]) -> Result<Self, ToolNeeded> {
+        match self {
+            Self::Generation(inbound) => inbound.without_tools(gone).map(Self::Generation),
+            Self::Count(request) => request.without_tools(gone).map(Self::Count),
+            Self::Embedding(request) => Ok(Self::Embedding(request)),
+        }
+    }
+
     /// An API with the errors of the caller's dialect.
     #[must_use]
     pub fn api(&self) -> Api {
@@ -100,6 +112,17 @@ impl Outbound {
     #[must_use]
     pub fn body(&self) -> &Bytes {
         self.asked.body()
+    }
+
+    /// The same without the tools of these names, as the facts spell them; what the
+    /// gates ask of it is read again.
+    ///
+    /// # Errors
+    /// [`ToolNeeded`] names the field that cannot do without one of them.
+    pub fn without_tools(self, gone: &[Box<str>]) -> Result<Self, ToolNeeded> {
+        let gone: Vec<&str> = gone.iter().map(AsRef::as_ref).collect();
+        let asked = self.asked.without_tools(&gone)?;
+        Ok(Self { asked, ..self })
     }
 }
 
