@@ -12,6 +12,7 @@ use crate::openai::chat::{self, ChatRequest};
 use crate::openai::responses::{self, ResponsesRequest};
 use crate::prompt::Prompt;
 use crate::reply::{Asked, Labels, Watch, Writers};
+use crate::tools::ToolNeeded;
 
 /// What the gates ask of a request, whatever API it is for.
 #[derive(Clone)]
@@ -93,6 +94,30 @@ impl Inbound {
             Self::Responses(request) => request.body(),
             Self::Messages(request) => request.body(),
             Self::Generate(request) => request.body(),
+        }
+    }
+
+    /// The same request without the tools of these names, which are spelled as
+    /// [`Facts::tool_names`] has them; read again, so that all that it tells agrees.
+    /// Without any of them on offer it is the same `Bytes`, not a copy.
+    ///
+    /// All tools of a name go, and a tool that has several names goes with any of
+    /// them; what holds nothing else goes with its last tool. Names are taken out of
+    /// the lists of what the model may choose from. Where nothing is left to choose
+    /// from, so goes what providers refuse without: the choice, and whether calls may
+    /// come together. All other bytes are the caller's. Calls that were made before
+    /// stay, with their results: what the model said and was told is no offer.
+    ///
+    /// # Errors
+    /// [`ToolNeeded`] names the first field that cannot do without one of them: a
+    /// choice that demands it, or any where none is left; a list that would allow
+    /// nothing; or what is kept at a provider and may hold it.
+    pub fn without_tools(&self, gone: &[&str]) -> Result<Self, ToolNeeded> {
+        match self {
+            Self::Chat(request) => request.without_tools(gone).map(Self::Chat),
+            Self::Responses(request) => request.without_tools(gone).map(Self::Responses),
+            Self::Messages(request) => request.without_tools(gone).map(Self::Messages),
+            Self::Generate(request) => request.without_tools(gone).map(Self::Generate),
         }
     }
 

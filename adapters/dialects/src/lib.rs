@@ -38,7 +38,9 @@ pub mod reply;
 mod spelling;
 pub mod splice;
 pub mod sse;
+mod tools;
 
 pub use api::Api;
 pub use inbound::{Facts, Inbound};
 pub use prompt::Prompt;
+pub use tools::ToolNeeded;

@@ -183,7 +183,10 @@ impl PolicySet {
     /// # Errors
     /// [`EvaluationError`], which a caller has to take for a denial.
     pub fn evaluate(&self, input: &Input<'_>) -> Result<Decision, EvaluationError> {
-        evaluate(&mut self.engine.clone(), input.document(self.reach.context))
+        evaluate(
+            &mut self.engine.clone(),
+            input.document(self.reach.context)?,
+        )
     }
 
     /// The key under which the answer may be kept; `None` where the same input
@@ -201,22 +204,22 @@ impl PolicySet {
             name: name.into(),
         };
         let who = Principal {
-            key: named("key"),
             team: Some(named("team")),
-            models: None,
-            team_models: None,
+            ..Principal::of_key(named("key"))
         };
         let ask = Ask::listing(Dialect::OpenAi, "model");
         let target = Target {
             provider: "provider".into(),
             model: "model".into(),
             classification: None,
+            local: false,
             price: None,
             max_output_tokens: 4096,
             weight: std::num::NonZeroU32::MIN,
         };
         let input = Input::new(&who, &ask, &target, OffsetDateTime::UNIX_EPOCH);
-        evaluate(&mut self.engine, input.document(self.reach.context)).map(|_| ())
+        let document = input.document(self.reach.context)?;
+        evaluate(&mut self.engine, document).map(|_| ())
     }
 }
 

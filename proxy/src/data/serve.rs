@@ -18,6 +18,9 @@ use crate::data::stream;
 use crate::gateway::{Gateway, GatewayReply, Patience};
 use crate::metrics::RequestEnded;
 
+/// What the data of a request are classified as, where its caller says so.
+const CLASSIFICATION: &str = "x-lattice-classification";
+
 /// What becomes of the connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum After {
@@ -76,6 +79,9 @@ fn opening_of(session: &ServerSession, wanted: Wanted<'_>) -> Opening {
         what,
         model: model.map(decoded),
         stream,
+        classification: session
+            .get_header(CLASSIFICATION)
+            .map(|label| String::from_utf8_lossy(label.as_bytes()).into()),
         forwarded: forward::of(session, what.dialect()),
     }
 }
@@ -273,6 +279,7 @@ fn head_of(session: &ServerSession) -> Head {
         .map(|address| address.ip());
     Head {
         credential: credential.map(Secret::new),
+        certificate: None,
         source,
     }
 }

@@ -410,11 +410,15 @@ impl Pump {
     }
 }
 
-/// Keeps what the caller may lose of the reply, for the caller's key.
+/// Keeps what the caller may lose of the reply, for that caller.
 fn remember(gateway: &Gateway, draft: &Draft, reader: &mut Reader) {
     if let Some(who) = &draft.principal {
         for kept in reader.keepsakes() {
-            gateway.gates.execution.memory.keep(who.key.id, kept);
+            gateway
+                .gates
+                .execution
+                .memory
+                .keep(who.subject.named.id, kept);
         }
     }
 }

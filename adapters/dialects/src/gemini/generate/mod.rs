@@ -15,6 +15,7 @@ mod reply;
 mod request;
 mod rewrite;
 mod seals;
+mod strip;
 pub mod usage;
 mod watch;
 mod write;
