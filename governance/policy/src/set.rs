@@ -24,7 +24,21 @@ use crate::footprint::Reach;
 use crate::input::Input;
 
 const ENTRY_POINT: &str = "data.lattice.authz.decision";
-const SHIPPED: &str = include_str!("../../../policies/authz.rego");
+/// What `policies/` holds, tests aside, under the names of a folder's files.
+const SHIPPED: [(&str, &str); 6] = [
+    ("authz.rego", include_str!("../../../policies/authz.rego")),
+    (
+        "classification.rego",
+        include_str!("../../../policies/classification.rego"),
+    ),
+    ("data.json", include_str!("../../../policies/data.json")),
+    ("rbac.rego", include_str!("../../../policies/rbac.rego")),
+    ("tools.rego", include_str!("../../../policies/tools.rego")),
+    (
+        "windows.rego",
+        include_str!("../../../policies/windows.rego"),
+    ),
+];
 const DATA: &str = "data.json";
 
 /// The longest that one evaluation may take.
@@ -92,7 +106,7 @@ impl PolicySet {
     /// # Errors
     /// None, unless the build is broken.
     pub fn shipped() -> Result<Self, LoadError> {
-        Self::load([("policies/authz.rego", SHIPPED)])
+        Self::load(SHIPPED)
     }
 
     /// The set in the folder `dir`: its `*.rego` files save `*_test.rego`, and
