@@ -72,99 +72,141 @@ call(name, arguments) := {
 	"context": question.context,
 }
 
-allows(asked) if {
+# Data of which these tests know everything, so that they hold whatever data the
+# set is given.
+plain := {
+	"roles": {
+		"admin": {"permissions": [{"actions": ["*"], "resources": ["*"]}]},
+		"member": {"permissions": [
+			{"actions": ["infer", "embed", "count_tokens"], "resources": ["model:*"]},
+			{"actions": ["tool.call"], "resources": ["tool:*"]},
+		]},
+		"viewer": {"permissions": [{"actions": ["count_tokens"], "resources": ["model:*"]}]},
+		"suspended": {"permissions": [{"actions": ["*"], "resources": ["*"], "effect": "deny"}]},
+	},
+	"default_roles": ["member"],
+	"classification": {
+		"levels": ["public", "internal", "confidential", "restricted"],
+		"local_only": ["restricted"],
+		"unlabelled_provider": "internal",
+	},
+	"windows": [],
+	"tools": {"denied": "remove", "rules": []},
+}
+
+decided(asked, known) := decision if {
 	decision := authz.decision with input as asked
+		with data.lattice.roles as known.roles
+		with data.lattice.default_roles as known.default_roles
+		with data.lattice.classification as known.classification
+		with data.lattice.windows as known.windows
+		with data.lattice.tools as known.tools
+}
+
+passes(asked) if {
+	decision := decided(asked, plain)
 	decision.allow == true
 	decision.deny == set()
 }
 
-refuses(asked) if {
-	decision := authz.decision with input as asked
+fails(asked) if {
+	decision := decided(asked, plain)
 	decision.allow == false
 	count(decision.deny) > 0
 }
 
-codes(asked) := {reason.code | some reason in authz.deny with input as asked}
+codes(asked) := {reason.code | some reason in decided(asked, plain).deny}
 
 says(asked, part) if {
-	some reason in authz.deny with input as asked
+	some reason in decided(asked, plain).deny
 	contains(reason.msg, part)
 }
 
-test_no_limit_opens_every_model if allows(request(null, null, "assistant"))
-
-test_no_limit_opens_models_named_by_provider if allows(request(null, null, "openai/gpt-5"))
-
-test_a_listed_model_is_open if allows(request(["small", "assistant"], null, "assistant"))
-
-test_an_unlisted_model_is_not if refuses(request(["small"], null, "assistant"))
-
-test_an_empty_list_opens_nothing if refuses(request([], null, "assistant"))
-
-test_a_team_limit_binds_a_key_without_one if {
-	allows(request(null, ["assistant"], "assistant"))
-	refuses(request(null, ["small"], "assistant"))
+# For tests of the data that the set is given; README.md has some.
+served(asked) if {
+	decision := authz.decision with input as asked
+	decision.allow == true
 }
 
-test_an_empty_team_list_opens_nothing if refuses(request(["assistant"], [], "assistant"))
+denied(asked) if {
+	decision := authz.decision with input as asked
+	decision.allow == false
+}
+
+test_no_limit_opens_every_model if passes(request(null, null, "assistant"))
+
+test_no_limit_opens_models_named_by_provider if passes(request(null, null, "openai/gpt-5"))
+
+test_a_listed_model_is_open if passes(request(["small", "assistant"], null, "assistant"))
+
+test_an_unlisted_model_is_not if fails(request(["small"], null, "assistant"))
+
+test_an_empty_list_opens_nothing if fails(request([], null, "assistant"))
+
+test_a_team_limit_binds_a_key_without_one if {
+	passes(request(null, ["assistant"], "assistant"))
+	fails(request(null, ["small"], "assistant"))
+}
+
+test_an_empty_team_list_opens_nothing if fails(request(["assistant"], [], "assistant"))
 
 test_both_lists_must_agree if {
-	allows(request(["assistant", "small"], ["assistant"], "assistant"))
-	refuses(request(["small"], ["assistant"], "assistant"))
-	refuses(request(["assistant"], ["small"], "assistant"))
+	passes(request(["assistant", "small"], ["assistant"], "assistant"))
+	fails(request(["small"], ["assistant"], "assistant"))
+	fails(request(["assistant"], ["small"], "assistant"))
 }
 
 test_a_star_opens_every_model if {
-	allows(request(["*"], null, "assistant"))
-	allows(request(null, ["*"], "openai/gpt-5"))
+	passes(request(["*"], null, "assistant"))
+	passes(request(null, ["*"], "openai/gpt-5"))
 }
 
 test_a_provider_star_opens_the_names_under_it if {
-	allows(request(["openai/*"], null, "openai/gpt-5"))
-	refuses(request(["openai/*"], null, "anthropic/claude"))
-	refuses(request(["openai/*"], null, "openai"))
-	refuses(request(["openai/*"], null, "openai-eu/gpt-5"))
-	refuses(request(["openai/*"], null, "assistant"))
+	passes(request(["openai/*"], null, "openai/gpt-5"))
+	fails(request(["openai/*"], null, "anthropic/claude"))
+	fails(request(["openai/*"], null, "openai"))
+	fails(request(["openai/*"], null, "openai-eu/gpt-5"))
+	fails(request(["openai/*"], null, "assistant"))
 }
 
 test_a_star_elsewhere_is_only_a_character if {
-	refuses(request(["gpt-*"], null, "gpt-5"))
-	refuses(request(["open*/gpt-5"], null, "openai/gpt-5"))
+	fails(request(["gpt-*"], null, "gpt-5"))
+	fails(request(["open*/gpt-5"], null, "openai/gpt-5"))
 }
 
 test_names_are_compared_exactly if {
-	refuses(request(["Assistant"], null, "assistant"))
-	refuses(request(["assistan"], null, "assistant"))
-	refuses(request(["assistant "], null, "assistant"))
+	fails(request(["Assistant"], null, "assistant"))
+	fails(request(["assistan"], null, "assistant"))
+	fails(request(["assistant "], null, "assistant"))
 }
 
 test_each_limit_gives_its_own_reason if {
-	count(authz.deny) == 2 with input as request(["small"], ["small"], "assistant")
-	count(authz.deny) == 1 with input as request(["small"], null, "assistant")
-	count(authz.deny) == 1 with input as request(null, ["small"], "assistant")
+	count(decided(request(["small"], ["small"], "assistant"), plain).deny) == 2
+	count(decided(request(["small"], null, "assistant"), plain).deny) == 1
+	count(decided(request(null, ["small"], "assistant"), plain).deny) == 1
 	codes(request(["small"], ["small"], "assistant")) == {"policy_model"}
 }
 
 test_embeddings_and_counts_follow_the_same_lists if {
 	every name in ["embed", "count_tokens"] {
-		allows(object.union(request(["assistant"], null, "assistant"), {"action": {"name": name}}))
-		refuses(object.union(request(["small"], null, "assistant"), {"action": {"name": name}}))
+		passes(object.union(request(["assistant"], null, "assistant"), {"action": {"name": name}}))
+		fails(object.union(request(["small"], null, "assistant"), {"action": {"name": name}}))
 	}
 }
 
 test_an_action_that_does_not_go_with_the_resource_is_refused if {
-	refuses(object.union(question, {"action": {"name": "tool.call"}}))
-	refuses(object.union(question, {"action": {"name": "admin.read"}}))
-	refuses(object.union(question, {"resource": {"type": "tool"}}))
-	refuses(object.union(call("search", {}), {"action": {"name": "infer"}}))
+	fails(object.union(question, {"action": {"name": "tool.call"}}))
+	fails(object.union(question, {"action": {"name": "admin.read"}}))
+	fails(object.union(question, {"resource": {"type": "tool"}}))
+	fails(object.union(call("search", {}), {"action": {"name": "infer"}}))
 }
 
-test_a_question_without_context_is_about_a_listing if allows(object.remove(question, ["context"]))
+test_a_question_without_context_is_about_a_listing if passes(object.remove(question, ["context"]))
 
 test_a_question_that_lacks_a_fact_is_refused if {
 	every name in ["models", "team_models", "classification", "grants"] {
 		properties := object.remove(question.subject.properties, [name])
-		refuses({
+		fails({
 			"subject": {"type": "key", "id": "1", "properties": properties},
 			"action": question.action,
 			"resource": question.resource,
@@ -175,23 +217,23 @@ test_a_question_that_lacks_a_fact_is_refused if {
 
 test_nonsense_is_refused if {
 	every nonsense in [null, true, 5, "infer", [], {}, {"subject": []}, {"action": {"name": {}}}] {
-		refuses(nonsense)
+		fails(nonsense)
 	}
 	every part in ["subject", "action", "resource"] {
 		every nonsense in [null, true, 5, "text", [1], {"properties": null}] {
-			refuses(object.union(object.remove(question, [part]), {part: nonsense}))
+			fails(object.union(object.remove(question, [part]), {part: nonsense}))
 		}
 	}
 }
 
 test_nonsense_in_a_list_opens_nothing if {
 	every nonsense in [5, "assistant", {"a": "assistant"}, [null, 5, {}, ["assistant"]], false] {
-		refuses(request(nonsense, null, "assistant"))
+		fails(request(nonsense, null, "assistant"))
 	}
 }
 
 test_there_are_no_obligations_by_default if {
-	decision := authz.decision with input as object.union(question, {"context": {"tools": ["search", "mail"]}})
+	decision := decided(object.union(question, {"context": {"tools": ["search", "mail"]}}), plain)
 	decision.allow == true
 	decision.obligations == set()
 }

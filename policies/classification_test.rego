@@ -1,7 +1,5 @@
 package lattice.authz_test
 
-import data.lattice.authz
-
 labelling := {
 	"levels": ["public", "internal", "confidential", "restricted", "secret"],
 	"local_only": ["restricted"],
@@ -17,9 +15,7 @@ labelled(team, caller, provider) := object.union(question, {
 
 at_home(asked) := object.union(asked, {"resource": {"properties": {"local": true}}})
 
-reaches(asked) := result if {
-	result := authz.decision.allow with input as asked with data.lattice.classification as labelling
-}
+reaches(asked) := decided(asked, object.union(plain, {"classification": labelling})).allow
 
 test_what_is_not_labelled_goes_anywhere if {
 	every provider in [null, "public", "restricted", "unheard-of"] {

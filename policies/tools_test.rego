@@ -1,20 +1,16 @@
 package lattice.authz_test
 
-import data.lattice.authz
-
 offering(names) := object.union(question, {"context": {"tools": names}})
 
 # Decisions under these rules.
-ruled(rules, asked) := result if {
-	result := authz.decision with input as asked with data.lattice.tools as {"denied": "remove", "rules": rules}
-}
+ruled(rules, asked) := decided(asked, object.union(plain, {"tools": {"rules": rules}}))
 
-refusing(rules, asked) := result if {
-	result := authz.decision with input as asked with data.lattice.tools as {"denied": "refuse", "rules": rules}
-}
+refusing(rules, asked) := decided(asked, object.union(plain, {"tools": {"denied": "refuse", "rules": rules}}))
 
-dropped(rules, asked) := {obligation.name |
-	some obligation in ruled(rules, asked).obligations
+dropped(rules, asked) := drops(ruled(rules, asked))
+
+drops(decision) := {obligation.name |
+	some obligation in decision.obligations
 	obligation.type == "drop_tool"
 }
 
@@ -85,8 +81,8 @@ test_refusing_names_the_tools if {
 }
 
 test_a_manner_that_is_not_known_refuses if {
-	decision := authz.decision with input as offering(["shell"]) with data.lattice.tools as {"denied": "drop", "rules": [deny_shell]}
-	decision.allow == false
+	known := object.union(plain, {"tools": {"denied": "drop", "rules": [deny_shell]}})
+	decided(offering(["shell"]), known).allow == false
 }
 
 test_a_tool_that_only_some_arguments_close_stays_on_offer if {
@@ -96,11 +92,16 @@ test_a_tool_that_only_some_arguments_close_stays_on_offer if {
 }
 
 test_roles_close_tools_too if {
-	dropped([], object.union(offering(["a", "b"]), holder("no_tools"))) == {"a", "b"} with data.lattice.roles as tool_roles
-	dropped([], object.union(offering(["a", "b"]), holder("one_tool"))) == {"b"} with data.lattice.roles as tool_roles
-	dropped([], object.union(offering(["a", "b"]), holder("all_but_one"))) == {"a"} with data.lattice.roles as tool_roles
-	dropped([], object.union(offering(["a", "b"]), holder("everything"))) == set() with data.lattice.roles as tool_roles
+	dropped_for("no_tools") == {"a", "b"}
+	dropped_for("one_tool") == {"b"}
+	dropped_for("all_but_one") == {"a"}
+	dropped_for("everything") == set()
 }
+
+dropped_for(role) := drops(decided(
+	object.union(offering(["a", "b"]), holder(role)),
+	object.union(plain, {"roles": tool_roles}),
+))
 
 tool_roles := {
 	"no_tools": {"permissions": [{"actions": ["infer"], "resources": ["model:*"]}]},
@@ -120,7 +121,7 @@ meets(condition, arguments) if {
 	calls([object.union(deny_shell, {"arguments": [condition]})], arguments) == false
 }
 
-fails(condition, arguments) if {
+misses(condition, arguments) if {
 	calls([object.union(allow_shell, {"arguments": [condition]})], arguments) == false
 	calls([object.union(deny_shell, {"arguments": [condition]})], arguments) == true
 }
@@ -135,49 +136,49 @@ test_equals if {
 	meets({"path": "n", "op": "equals", "value": 1}, {"n": 1})
 	meets({"path": "n", "op": "equals", "value": ["rm", "-rf"]}, {"n": ["rm", "-rf"]})
 	meets({"path": "n", "op": "equals", "value": null}, {"n": null})
-	fails({"path": "n", "op": "equals", "value": 1}, {"n": "1"})
-	fails({"path": "n", "op": "equals", "value": true}, {})
+	misses({"path": "n", "op": "equals", "value": 1}, {"n": "1"})
+	misses({"path": "n", "op": "equals", "value": true}, {})
 }
 
 test_in if {
 	meets({"path": "n", "op": "in", "value": ["a", "b"]}, {"n": "b"})
-	fails({"path": "n", "op": "in", "value": ["a", "b"]}, {"n": "c"})
-	fails({"path": "n", "op": "in", "value": ["a", "b"]}, {"n": ["a"]})
-	fails({"path": "n", "op": "in", "value": [null]}, {})
+	misses({"path": "n", "op": "in", "value": ["a", "b"]}, {"n": "c"})
+	misses({"path": "n", "op": "in", "value": ["a", "b"]}, {"n": ["a"]})
+	misses({"path": "n", "op": "in", "value": [null]}, {})
 }
 
 test_prefix_and_suffix if {
 	meets({"path": "f", "op": "prefix", "value": "/srv/"}, {"f": "/srv/a"})
-	fails({"path": "f", "op": "prefix", "value": "/srv/"}, {"f": "/etc/a"})
+	misses({"path": "f", "op": "prefix", "value": "/srv/"}, {"f": "/etc/a"})
 	undecided({"path": "f", "op": "prefix", "value": "/srv/"}, {"f": ["/srv/a"]})
 	undecided({"path": "f", "op": "prefix", "value": "/srv/"}, {"f": null})
 	meets({"path": "f", "op": "suffix", "value": ".txt"}, {"f": "a.txt"})
-	fails({"path": "f", "op": "suffix", "value": ".txt"}, {"f": "a.txt "})
+	misses({"path": "f", "op": "suffix", "value": ".txt"}, {"f": "a.txt "})
 	undecided({"path": "f", "op": "suffix", "value": ".txt"}, {"f": 5})
 }
 
 test_matches if {
 	meets({"path": "q", "op": "matches", "value": "^[a-z]+$"}, {"q": "abc"})
-	fails({"path": "q", "op": "matches", "value": "^[a-z]+$"}, {"q": "abc; rm"})
+	misses({"path": "q", "op": "matches", "value": "^[a-z]+$"}, {"q": "abc; rm"})
 	meets({"path": "q", "op": "matches", "value": "rm"}, {"q": "abc; rm"})
 	undecided({"path": "q", "op": "matches", "value": "rm"}, {"q": {"rm": 1}})
 }
 
 test_min_and_max if {
 	meets({"path": "n", "op": "max", "value": 10}, {"n": 10})
-	fails({"path": "n", "op": "max", "value": 10}, {"n": 11})
+	misses({"path": "n", "op": "max", "value": 10}, {"n": 11})
 	undecided({"path": "n", "op": "max", "value": 10}, {"n": "9"})
 	meets({"path": "n", "op": "min", "value": 0.5}, {"n": 0.5})
-	fails({"path": "n", "op": "min", "value": 0.5}, {"n": -1})
+	misses({"path": "n", "op": "min", "value": 0.5}, {"n": -1})
 	undecided({"path": "n", "op": "min", "value": 10}, {"n": [11]})
-	fails({"path": "n", "op": "min", "value": 10}, {})
+	misses({"path": "n", "op": "min", "value": 10}, {})
 }
 
 test_present_and_absent if {
 	meets({"path": "n", "op": "present"}, {"n": null})
-	fails({"path": "n", "op": "present"}, {})
+	misses({"path": "n", "op": "present"}, {})
 	meets({"path": "n", "op": "absent"}, {})
-	fails({"path": "n", "op": "absent"}, {"n": false})
+	misses({"path": "n", "op": "absent"}, {"n": false})
 }
 
 test_an_unknown_test_is_unclear if undecided({"path": "n", "op": "looks_like", "value": 1}, {"n": 1})
@@ -188,14 +189,14 @@ test_paths_lead_into_objects_and_lists if {
 	meets({"path": ["options", "a.b"], "op": "equals", "value": 1}, arguments)
 	meets({"path": ["args", 0], "op": "equals", "value": "rm"}, arguments)
 	meets({"path": ["args", 1, "deep"], "op": "equals", "value": "yes"}, arguments)
-	fails({"path": ["args", 5], "op": "present"}, arguments)
-	fails({"path": "options.force.more", "op": "present"}, arguments)
-	fails({"path": "a.b", "op": "present"}, arguments)
+	misses({"path": ["args", 5], "op": "present"}, arguments)
+	misses({"path": "options.force.more", "op": "present"}, arguments)
+	misses({"path": "a.b", "op": "present"}, arguments)
 }
 
 test_the_empty_path_is_the_whole if {
 	meets({"path": "", "op": "prefix", "value": "SELECT "}, "SELECT 1")
-	fails({"path": "", "op": "prefix", "value": "SELECT "}, "DROP TABLE a")
+	misses({"path": "", "op": "prefix", "value": "SELECT "}, "DROP TABLE a")
 	undecided({"path": "", "op": "prefix", "value": "SELECT "}, {"q": "SELECT 1"})
 	meets({"path": "", "op": "equals", "value": {}}, {})
 }

@@ -8,12 +8,10 @@ night := {"weekdays": ["friday"], "from": 1320, "until": 360}
 
 at(weekday, minute) := object.union(question, {"context": {"weekday": weekday, "minute_of_day": minute}})
 
-open(windows, asked) := result if {
-	result := authz.decision.allow with input as asked with data.lattice.windows as windows
-}
+open(windows, asked) := decided(asked, object.union(plain, {"windows": windows})).allow
 
 message(windows, asked) := reason.msg if {
-	some reason in authz.deny with input as asked with data.lattice.windows as windows
+	some reason in decided(asked, object.union(plain, {"windows": windows})).deny
 }
 
 test_without_windows_it_is_never_too_late if {

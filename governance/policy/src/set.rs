@@ -23,7 +23,7 @@ use crate::decision::{self, EvaluationError};
 use crate::footprint::Reach;
 use crate::input::Input;
 
-const ENTRY_POINT: &str = "data.lattice.authz.decision";
+pub(crate) const ENTRY_POINT: &str = "data.lattice.authz.decision";
 /// What `policies/` holds, tests aside, under the names of a folder's files.
 const SHIPPED: [(&str, &str); 6] = [
     ("authz.rego", include_str!("../../../policies/authz.rego")),

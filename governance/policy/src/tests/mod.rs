@@ -2,6 +2,7 @@
 
 mod decide;
 mod input;
+mod oracle;
 mod set;
 mod shipped;
 

@@ -8,7 +8,7 @@ use regorus::Value;
 use super::{Request, set};
 use crate::set::{PolicySet, new_engine};
 
-fn folder() -> PathBuf {
+pub(super) fn folder() -> PathBuf {
     // At run time: clones that share a target folder may share this binary.
     PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").unwrap()).join("../../policies")
 }
@@ -65,7 +65,10 @@ fn it_looks_at_tools_label_and_hour_and_no_further() {
     assert_eq!(sample, key(|r| r.at += time::Duration::seconds(3)));
     assert_ne!(sample, key(|r| r.at += time::Duration::seconds(4)));
     assert_ne!(sample, key(|r| r.ask.tools.clear()));
-    assert_ne!(sample, key(|r| r.ask.classification = Some("public".into())));
+    assert_ne!(
+        sample,
+        key(|r| r.ask.classification = Some("public".into()))
+    );
 }
 
 #[test]
