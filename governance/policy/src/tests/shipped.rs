@@ -16,6 +16,7 @@ pub(super) fn folder() -> PathBuf {
 #[test]
 fn the_tests_in_rego_pass() {
     let mut engine = new_engine();
+    engine.clear_execution_timer_config();
     let data = std::fs::read_to_string(folder().join("data.json")).unwrap();
     engine.add_data_json(&data).unwrap();
     let mut tests = Vec::new();
