@@ -61,3 +61,89 @@ impl Visitor for Reads {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::set::Sources;
+
+    fn context(text: &str) -> Vec<&'static str> {
+        let text = format!("package a\n\n{text}\n");
+        let sources = Sources::of_files("", [("a.rego", text.as_str())]);
+        let program = Program::read(&sources).unwrap();
+        of(&program).fields().map(Field::name).collect()
+    }
+
+    #[test]
+    fn named_fields_are_the_footprint() {
+        for (text, fields) in [
+            ("x if input.subject.id == input.resource.id", &[][..]),
+            ("x if input.context.stream", &["stream"]),
+            (
+                "x if { some t in input.context.tools\n input.context.source == t }",
+                &["tools", "source"],
+            ),
+            ("x if input[\"context\"].stream", &["stream"]),
+            ("x if input[`context`][`stream`]", &["stream"]),
+            (
+                "import input.context.weekday as day\n\nx if day",
+                &["weekday"],
+            ),
+            ("import input.subject as who\n\nx if who.id", &[]),
+            ("x if input.context.tools[_] == \"a\"", &["tools"]),
+            (
+                "x if data.a[input.context.dialect][input.context.stream]",
+                &["dialect", "stream"],
+            ),
+            ("x[input.context.source] := 1", &["source"]),
+            (
+                "f(y) := input.context.stream if y\nelse := input.context.source",
+                &["stream", "source"],
+            ),
+            (
+                "default x := false\nx if [y | y := input.context.tools]",
+                &["tools"],
+            ),
+            ("x if every t in input.context.tools { t }", &["tools"]),
+            ("x if y with data.z as input.context.stream", &["stream"]),
+            ("# input.context\nx := \"input.context\"", &[]),
+            ("my_input := 1\ninput_2 := data.input.context", &[]),
+        ] {
+            assert_eq!(context(text), fields, "{text}");
+        }
+    }
+
+    #[test]
+    fn every_other_way_in_is_the_whole_context() {
+        let whole: Vec<_> = Field::ALL.map(Field::name).into();
+        for text in [
+            "x := input.context",
+            "x := input",
+            "x if input.context[data.name]",
+            "x if input[data.name].stream",
+            "x if data.a with input as {}",
+            "x if data.a with input.context.stream as true",
+            "import input.context as c",
+            "import input as i",
+            "x := count(input.context)",
+            "x := object.get(input, \"context\", {})",
+            "x := {\"a\": input}",
+            "x if input.context.tenant == 1",
+            "x if input.contextual",
+            "x if input.prompt",
+            "x if { some input in [1]; input.context }",
+        ] {
+            assert_eq!(context(text), whole, "{text}");
+        }
+    }
+
+    #[test]
+    fn tests_do_not_count() {
+        let files = [
+            ("a.rego", "package a\n\nx := input.context.stream\n"),
+            ("a_test.rego", "package a\n\ntest_x if x with input as {}\n"),
+        ];
+        let program = Program::read(&Sources::of_files("", files)).unwrap();
+        assert_eq!(of(&program), Footprint::NONE.with(Field::Stream));
+    }
+}

@@ -4,8 +4,11 @@ mod decide;
 mod gate;
 mod input;
 mod limits;
+mod mutations;
 mod set;
 mod shipped;
+mod sources;
+mod store;
 
 use std::net::IpAddr;
 
