@@ -14,6 +14,7 @@ mod cache;
 pub mod decide;
 mod decision;
 mod footprint;
+pub mod gate;
 pub mod input;
 pub mod set;
 #[cfg(test)]
@@ -21,5 +22,6 @@ mod tests;
 
 pub use decide::{Counts, Policy};
 pub use decision::EvaluationError;
+pub use gate::fault::{Fault, Position};
 pub use input::Input;
-pub use set::{LoadError, PolicySet};
+pub use set::{LoadError, PolicySet, Sources, StoreData};

@@ -203,3 +203,19 @@ fn known_differences_are_still_there() {
         }
     }
 }
+
+#[test]
+fn the_load_gate_refuses_those_that_show_in_the_text() {
+    const DECISION: &str = "decision := {\"allow\": true, \"deny\": [], \"obligations\": []}";
+    for Difference { name, body, gate, .. } in differences() {
+        let loaded = crate::tests::load([(
+            "authz.rego",
+            format!("package lattice.authz\n\n{DECISION}\n\n{body}\n"),
+        )]);
+        println!("{name}: {:?}", loaded.as_ref().err().map(ToString::to_string));
+        match gate {
+            Gate::Refuses => assert!(loaded.is_err(), "{name}"),
+            Gate::CannotTell => assert!(loaded.is_ok(), "{name}"),
+        }
+    }
+}
