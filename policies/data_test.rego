@@ -168,6 +168,7 @@ else if {
 # which characters are meant, as in `[0-9]`.
 else if {
 	condition.op == "matches"
-	regex.is_valid(condition.value)
-	not regex.match(`\\[dDsSwWbB]`, condition.value)
+	pattern := condition.value
+	regex.is_valid(pattern)
+	not regex.match(`\\[dDsSwWbB]`, pattern)
 }

@@ -75,8 +75,9 @@ test_refusing_names_the_tools if {
 	decision.obligations == set()
 	some reason in decision.deny
 	reason.code == "policy_tool"
-	contains(reason.msg, "shell")
-	not contains(reason.msg, "search")
+	message := reason.msg
+	contains(message, "shell")
+	not contains(message, "search")
 	refusing([deny_shell], offering(["search"])).allow
 }
 

@@ -6,7 +6,7 @@ use lattice_kernel::Dialect;
 use regorus::Value;
 
 use super::{Request, set};
-use crate::set::{PolicySet, new_engine};
+use crate::set::{PolicySet, Sources, StoreData, new_engine};
 
 pub(super) fn folder() -> PathBuf {
     // At run time: clones that share a target folder may share this binary.
@@ -50,8 +50,20 @@ fn the_tests_in_rego_pass() {
 
 #[test]
 fn the_binary_ships_what_the_folder_holds() {
-    let set = PolicySet::from_dir(&folder()).unwrap();
+    let files = std::fs::read_dir(folder()).unwrap().filter_map(|entry| {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let text = std::fs::read_to_string(folder().join(&name)).unwrap();
+        (!name.ends_with(".md")).then(|| (format!("policies/{name}"), text))
+    });
+    let sources = Sources::of_files("policies/", files);
+    let set = PolicySet::load(&sources, StoreData::default()).unwrap();
     assert_eq!(set.revision(), PolicySet::shipped().unwrap().revision());
+}
+
+#[test]
+fn the_folder_loads_as_an_operator_would_load_it() {
+    let set = PolicySet::from_dir(&folder()).unwrap();
+    assert!(set.warnings().is_empty(), "{:?}", set.warnings());
 }
 
 #[test]

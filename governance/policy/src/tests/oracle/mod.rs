@@ -252,7 +252,9 @@ fn the_tests_in_rego_pass_whatever_the_data_are() {
     let tests: Vec<_> = policies.values().flat_map(|text| tests_in(text)).collect();
     let mut questions = Questions::new(9);
     for _ in 0..3 {
-        let data = questions.data();
+        let mut data = questions.data();
+        // They run before the store is asked.
+        data["lattice"]["store"] = json!({});
         let mut engine = engine(&policies, &data);
         for test in &tests {
             let passed = ["authz_test", "data_test"].into_iter().any(|package| {
