@@ -10,8 +10,6 @@ tools_allowed := [rule | some rule in data.lattice.tools.rules; effect(rule) == 
 
 tools_denied := [rule | some rule in data.lattice.tools.rules; effect(rule) == "deny"; concerns(rule)]
 
-about(rule, name) if fits_any(object.get(rule, "tools", ["*"]), name)
-
 # A request: tools that may not be called whatever the arguments are.
 
 default offered := []
@@ -56,24 +54,36 @@ closed contains name if {
 }
 
 closed contains name if {
+	count(closing) > 0
 	offer_understood
-	some rule in tools_denied
-	count(object.get(rule, "arguments", [])) == 0
 	some name in offered
-	about(rule, name)
+	fits_any(closing, name)
 }
 
 closed contains name if {
-	offer_understood
 	count(tools_allowed) > 0
+	offer_understood
 	some name in offered
 	not listed[name]
 }
 
 listed contains name if {
-	some rule in tools_allowed
+	offer_understood
 	some name in offered
-	about(rule, name)
+	fits_any(listing, name)
+}
+
+# What rules name that deny whatever the arguments are, and what those name that
+# allow.
+closing := {pattern |
+	some rule in tools_denied
+	count(object.get(rule, "arguments", [])) == 0
+	some pattern in object.get(rule, "tools", ["*"])
+}
+
+listing := {pattern |
+	some rule in tools_allowed
+	some pattern in object.get(rule, "tools", ["*"])
 }
 
 roles_tell_tools_apart if {
@@ -111,6 +121,8 @@ reasons contains {
 
 # A call in a reply.
 
+about_tool(rule) if fits_any(object.get(rule, "tools", ["*"]), input.resource.id)
+
 tool_open if {
 	not call_denied
 	call_listed
@@ -118,7 +130,7 @@ tool_open if {
 
 call_denied if {
 	some rule in tools_denied
-	about(rule, input.resource.id)
+	about_tool(rule)
 	not spared(rule)
 }
 
@@ -128,7 +140,7 @@ else if count(rules_met) > 0
 
 rules_met := [rule |
 	some rule in tools_allowed
-	about(rule, input.resource.id)
+	about_tool(rule)
 	every condition in object.get(rule, "arguments", []) { judge(condition) == true }
 ]
 

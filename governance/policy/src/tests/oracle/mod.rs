@@ -1,6 +1,7 @@
 //! The shipped set in OPA itself, beside the engine that decides here.
 
 mod differences;
+mod misspelt;
 mod questions;
 mod readme;
 
@@ -264,114 +265,4 @@ fn the_tests_in_rego_pass_whatever_the_data_are() {
             assert!(passed, "{test} with {data}");
         }
     }
-}
-
-#[test]
-fn data_that_are_misspelt_fail_a_test_of_the_set() {
-    let policies = policies(true);
-    let tests: Vec<String> = tests_in(&policies["data_test.rego"])
-        .map(|test| format!("data.lattice.data_test.{test}"))
-        .collect();
-    let failing = |data: &Value| {
-        let mut engine = engine(&policies, data);
-        let failed =
-            |test: &&String| ours(&mut engine, test, &json!({})) != Answer::Is(Value::Bool(true));
-        tests.iter().filter(failed).count()
-    };
-    assert_eq!(failing(&shipped_data()), 0);
-    let mut questions = Questions::new(7);
-    for _ in 0..20 {
-        let data = questions.data();
-        assert_eq!(failing(&data), 0, "{data}");
-    }
-    let bad = [
-        ("/roles/member/permissions/0/action", json!(["infer"])),
-        ("/roles/member/permissions/0/actions", json!(["Infer"])),
-        ("/roles/member/permissions/0/actions", json!("infer")),
-        ("/roles/member/permissions/0/resources", json!(["model"])),
-        (
-            "/roles/member/permissions/0/resources",
-            json!(["model:*mini"]),
-        ),
-        ("/roles/member/permissions/0/effect", json!("Deny")),
-        ("/roles/member/permissions", json!(null)),
-        ("/default_roles", json!(["members"])),
-        ("/default_roles", json!(null)),
-        ("/classification/levels", json!(["public", "public"])),
-        ("/classification/levels", json!(null)),
-        ("/classification/local_only", json!(["Restricted"])),
-        ("/classification/unlabelled_provider", json!("intern")),
-        ("/windows", json!(null)),
-        (
-            "/windows",
-            json!([{"role": ["member"], "from": 0, "until": 5}]),
-        ),
-        ("/windows", json!([{"from": 0}])),
-        ("/windows", json!([{"from": 0, "until": "18:00"}])),
-        ("/windows", json!([{"from": 0, "until": 1441}])),
-        ("/windows", json!([{"from": 0.5, "until": 5}])),
-        (
-            "/windows",
-            json!([{"from": 0, "until": 5, "weekdays": ["Monday"]}]),
-        ),
-        (
-            "/windows",
-            json!([{"from": 0, "until": 5, "roles": "member"}]),
-        ),
-        ("/tools/denied", json!("drop")),
-        ("/tools/rules", json!(null)),
-        ("/tools/rules", json!([{"tools": [], "effect": "allow"}])),
-        ("/tools/rules", json!([{"tools": ["a"]}])),
-        (
-            "/tools/rules",
-            json!([{"tools": ["a"], "effect": "forbid"}]),
-        ),
-        (
-            "/tools/rules",
-            json!([{"tools": ["a"], "effect": "deny", "team": ["a"]}]),
-        ),
-        (
-            "/tools/rules",
-            json!([{"tools": ["a"], "effect": "deny", "set": {"a": 1}}]),
-        ),
-        (
-            "/tools/rules",
-            json!([{"tools": ["a"], "effect": "allow", "set": ["a"]}]),
-        ),
-        (
-            "/tools/rules",
-            rule(json!({"path": "a", "op": "is", "value": 1})),
-        ),
-        ("/tools/rules", rule(json!({"path": "a", "op": "equals"}))),
-        (
-            "/tools/rules",
-            rule(json!({"path": "a", "op": "in", "value": "a"})),
-        ),
-        (
-            "/tools/rules",
-            rule(json!({"path": "a", "op": "min", "value": "1"})),
-        ),
-        (
-            "/tools/rules",
-            rule(json!({"path": "a", "op": "matches", "value": "["})),
-        ),
-        (
-            "/tools/rules",
-            rule(json!({"path": "a", "op": "matches", "value": "^\\d+$"})),
-        ),
-        ("/tools/rules", rule(json!({"path": 5, "op": "present"}))),
-        ("/tools/rules", rule(json!({"op": "present"}))),
-    ];
-    for (place, value) in bad {
-        let mut data = shipped_data();
-        let (parent, name) = place.rsplit_once('/').unwrap();
-        let parent = data.pointer_mut(&format!("/lattice{parent}")).unwrap();
-        parent[name] = value.clone();
-        assert!(failing(&data) > 0, "{place}: {value}");
-    }
-}
-
-/// One rule with one condition.
-fn rule(condition: Value) -> Value {
-    json!([{"tools": ["a"], "effect": "deny", "arguments": [condition]}])
 }
