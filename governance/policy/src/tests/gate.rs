@@ -504,9 +504,8 @@ fn what_looks_alike_passes() {
     assert!(wrong.is_empty(), "{wrong}");
 }
 
-#[test]
-fn a_set_as_people_write_them_passes() {
-    let helpers = "package lattice.lib.roles
+/// A package that others import.
+const HELPERS: &str = "package lattice.lib.roles
 
 import data.lattice.roles as table
 
@@ -522,6 +521,9 @@ grants[name] contains action if {
 	some action in permission.actions
 }
 ";
+
+#[test]
+fn a_set_as_people_write_them_passes() {
     let policy = "package lattice.authz
 
 import data.lattice.lib.roles
@@ -578,7 +580,7 @@ todo_test_later if false
 ";
     let data = "owner: root\ntools:\n  blocked: [shell]\n  patterns: ['web_*']\nroles:\n  member:\n    permissions:\n      - actions: [infer]\n";
     let said = refusal_of(&[
-        ("lib/roles.rego", helpers),
+        ("lib/roles.rego", HELPERS),
         ("allow.rego", policy),
         ("allow_test.rego", test),
         ("lattice/data.yaml", data),
