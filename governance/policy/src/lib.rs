@@ -5,10 +5,15 @@
 //! both what the policy sees and what the cache is keyed by, so nothing can sway
 //! a decision without being in its key.
 //!
-//! Deliberately absent: budgets, rates and findings in the text (gate 3, never
+//! A set serves once it has passed the load gate, which finds what would end the
+//! process, swallow a refusal or differ from OPA before a request meets it.
+//!
+//! Deliberately absent: signatures of bundles, which nothing here verifies (a
+//! signed one is refused); budgets, rates and findings in the text (gate 3, never
 //! cached), and reloading, which builds a new [`PolicySet`].
 //!
-//! No other crate names regorus. Start reading at [`decide`].
+//! No other crate names regorus. Start reading at [`decide`] for a request, and
+//! at [`PolicySet::load`] for a set.
 
 mod cache;
 pub mod decide;

@@ -29,8 +29,8 @@ use crate::gate::fault::{Fault, Faults};
 use crate::input::Input;
 
 pub use crate::gate::fault::LoadError;
-pub(crate) use data::STORE;
 pub use data::StoreData;
+pub(crate) use data::{STORE, of as file_data};
 pub use sources::{DataFile, File, Manifest, Sources};
 
 /// What a set is asked for.
@@ -96,7 +96,7 @@ impl PolicySet {
             let mend = "name a folder or bundle that holds the set's .rego files";
             return Err(Fault::of_file("*.rego", reason, mend).into());
         }
-        let data = data::of(sources)?;
+        let data = file_data(sources)?;
         let gate::Passed {
             mut program,
             context,
