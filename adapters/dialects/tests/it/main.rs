@@ -24,6 +24,6 @@ mod rewrite;
 mod served;
 mod sse;
 mod support;
-mod tools_removed;
 mod to_openai;
+mod tools_removed;
 mod translated;
