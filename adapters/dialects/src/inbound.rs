@@ -12,6 +12,7 @@ use crate::openai::chat::{self, ChatRequest};
 use crate::openai::responses::{self, ResponsesRequest};
 use crate::prompt::Prompt;
 use crate::reply::{Asked, Labels, Watch, Writers};
+use crate::tools::Firewall;
 
 /// What the gates ask of a request, whatever API it is for.
 #[derive(Clone)]
@@ -142,6 +143,12 @@ impl Inbound {
             Self::Messages(request) => request.writers(labels),
             Self::Generate(request) => request.writers(labels),
         }
+    }
+
+    /// Judges the tool calls in the reply to it, as the caller is about to get them.
+    #[must_use]
+    pub fn firewall(&self) -> Firewall {
+        Firewall::new(self.api())
     }
 
     /// The usage that a reply in one piece reports, where it is of this request's own

@@ -20,7 +20,7 @@
 //! and rewritten ([`splice`]); then [`reply`], the way back, which stands on
 //! [`sse`]. For a target of another dialect, [`anthropic::messages`] has all there
 //! is to one: `encode`, `Decoder`, `read_error`. What else can be asked for stands by
-//! itself: [`count`] and [`embed`].
+//! itself: [`count`] and [`embed`]. Between a reply and its caller stands [`tools`].
 
 pub mod anthropic;
 mod api;
@@ -38,6 +38,7 @@ pub mod reply;
 mod spelling;
 pub mod splice;
 pub mod sse;
+pub mod tools;
 
 pub use api::Api;
 pub use inbound::{Facts, Inbound};

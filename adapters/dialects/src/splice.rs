@@ -20,6 +20,11 @@ impl Edits {
         self.replace(offset..offset, text);
     }
 
+    /// Whether there is nothing to replace.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Takes those of `siblings` out that are `gone`, each with one comma: the
     /// elements of an array, or the members of an object (from the key on), by their
     /// byte offsets and in their order.
