@@ -20,6 +20,11 @@ impl Edits {
         self.replace(offset..offset, text);
     }
 
+    /// Takes up those of another part of the same body.
+    pub(crate) fn append(&mut self, mut other: Self) {
+        self.0.append(&mut other.0);
+    }
+
     /// Whether there is nothing to replace.
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -26,10 +26,14 @@ impl Document {
         &self.0
     }
 
+    pub(super) fn text(&self) -> &str {
+        // It was checked, so it is UTF-8.
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+
     /// The outermost object.
     pub(super) fn root(&self) -> Result<Object<'_>, Fault> {
-        // It was checked, so it is UTF-8.
-        object(std::str::from_utf8(&self.0).unwrap_or_default())
+        object(self.text())
     }
 
     /// Where a part of it stands.
@@ -59,6 +63,10 @@ pub(super) struct Member<'a> {
 }
 
 impl Member<'_> {
+    pub(super) fn name(&self) -> &str {
+        &self.key
+    }
+
     pub(super) fn is(&self, name: &str) -> bool {
         self.key == name
     }

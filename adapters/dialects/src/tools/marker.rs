@@ -8,9 +8,8 @@ use crate::Api;
 /// keys in any case.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Marker {
+    api: Api,
     words: &'static [&'static [u8]],
-    /// Whether the word is part of a key that servers also send without a value.
-    key: bool,
 }
 
 impl Marker {
@@ -25,10 +24,13 @@ impl Marker {
             // `functionCall`, or `function_call`.
             Api::Generate => &[b"call"],
         };
-        Self {
-            words,
-            key: api == Api::Chat,
-        }
+        Self { api, words }
+    }
+
+    /// Whether nothing of a call comes before its word: what it is called with follows
+    /// the key.
+    pub(super) fn leads(&self) -> bool {
+        matches!(self.api, Api::Chat | Api::Generate)
     }
 
     /// Whether `bytes` may hold a call, or part of one.
@@ -41,7 +43,11 @@ impl Marker {
         let is_here = |at: usize| {
             let here = bytes.get(at..at + word.len());
             here.is_some_and(|here| here.eq_ignore_ascii_case(word))
-                && !(self.key && has_no_value(&bytes[at + word.len()..]))
+                && match self.api {
+                    Api::Chat => !has_no_value(&bytes[at + word.len()..]),
+                    Api::Generate => names_functions(&bytes[..at]),
+                    Api::Responses | Api::Messages => true,
+                }
         };
         if first == b'_' {
             return memchr_iter(first, bytes).any(is_here);
@@ -49,6 +55,18 @@ impl Marker {
         memchr2_iter(first, first.to_ascii_uppercase(), bytes).any(is_here)
     }
 }
+
+/// Whether `function` comes before.
+fn names_functions(before: &[u8]) -> bool {
+    let before = before.strip_suffix(b"_").unwrap_or(before);
+    let at = before.len().checked_sub(FUNCTION.len());
+    at.is_some_and(|at| before[at..].eq_ignore_ascii_case(FUNCTION))
+}
+
+const FUNCTION: &[u8] = b"function";
+
+/// So many bytes before a place can be part of a word there.
+pub(super) const REACH: usize = FUNCTION.len() + "_call".len();
 
 /// Whether what follows is the end of a key whose value is `null` or `[]`. Inside a
 /// string there would be a backslash before the quote.
@@ -113,6 +131,9 @@ mod tests {
         ] {
             assert!(Marker::of(api).is_in(spelled.as_bytes()), "{spelled}");
         }
-        assert!(!Marker::of(Api::Generate).is_in(br#""text":"hello""#));
+        let gemini = Marker::of(Api::Generate);
+        for harmless in [r#""text":"call""#, r#""toolCall":{"#, "AbCall/9unctioncall"] {
+            assert!(!gemini.is_in(harmless.as_bytes()), "{harmless}");
+        }
     }
 }

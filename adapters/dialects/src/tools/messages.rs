@@ -10,7 +10,8 @@ use bytes::Bytes;
 
 use super::ask::{self, Decision};
 use super::document::{self, Document, Object};
-use super::{Fault, Held, Judge, MAX_CALLS, Machine};
+use super::queue::{self, Share};
+use super::{CONDENSED_AT, Fault, Held, Judge, MAX_CALLS, Machine};
 use crate::json::quote;
 use crate::splice::Edits;
 use crate::sse::Event;
@@ -33,6 +34,8 @@ struct Block {
     /// What it began with, where that is not `{}`.
     input: Option<String>,
     pieces: String,
+    /// The pieces are too many to be passed on one by one.
+    condensed: bool,
     decision: Option<Decision>,
 }
 
@@ -145,6 +148,7 @@ impl Messages {
                 name,
                 input: input.map(str::to_owned),
                 pieces: String::new(),
+                condensed: false,
                 decision: None,
             },
         );
@@ -170,7 +174,32 @@ impl Messages {
             self.held.add(piece.len())?;
             call.pieces.push_str(&piece);
         }
-        self.wait(event, Some((index, Part::Delta)))
+        if call.condensed {
+            return Ok(());
+        }
+        self.wait(event, Some((index, Part::Delta)))?;
+        if self.held.0 > CONDENSED_AT {
+            self.condense();
+        }
+        Ok(())
+    }
+
+    /// Forgets the pieces of calls: their input will be told in one.
+    fn condense(&mut self) {
+        let Self {
+            calls, queue, held, ..
+        } = self;
+        queue.retain(|waiting| {
+            let Some((index, Part::Delta)) = waiting.of else {
+                return true;
+            };
+            let Some(call) = calls.get_mut(&index).filter(|it| it.decision.is_none()) else {
+                return true;
+            };
+            call.condensed = true;
+            held.free(waiting.event.raw().len());
+            false
+        });
     }
 
     fn stop(
@@ -193,7 +222,10 @@ impl Messages {
             (Some(input), _) => input,
             (None, _) => &call.pieces,
         };
-        let decision = ask::function(&call.name, input, judge);
+        let mut decision = ask::function(&call.name, input, judge);
+        if call.condensed && decision == Decision::Released {
+            decision = Decision::Rewritten(input.clone());
+        }
         self.tally.count(&decision);
         self.held.free(call.pieces.len());
         call.pieces = String::new();
@@ -225,32 +257,33 @@ impl Messages {
 
     /// Lets pass what need not wait any longer.
     fn flush(&mut self, out: &mut Vec<Bytes>) {
-        while let Some(Waiting { event, of }) = self.queue.front() {
-            let Some((index, part)) = *of else {
-                out.push(event.raw().clone());
-                self.pop();
+        while let Some(first) = self.queue.front() {
+            let Some((index, _)) = first.of else {
+                self.pop(out);
                 continue;
             };
             let call = self.calls.get(&index);
             let Some(decision) = call.and_then(|call| call.decision.as_ref()) else {
                 return;
             };
-            match (decision, part) {
-                (Decision::Released, _) | (_, Part::Stop) => out.push(event.raw().clone()),
-                (Decision::Refused(text), Part::Start) => out.push(refusal(index, text)),
-                (Decision::Rewritten(input), Part::Start) => out.push(rewritten(event, index, input)),
-                (Decision::Refused(_) | Decision::Rewritten(_), Part::Delta) => {}
+            let of_call = |waiting: &Waiting| match waiting.of {
+                Some((of, _)) if of == index => Share::All,
+                _ => Share::None,
+            };
+            for Waiting { event, of } in queue::take(&mut self.queue, of_call) {
+                self.held.free(event.raw().len());
+                let part = of.map_or(Part::Delta, |(_, part)| part);
+                out.extend(told(event, index, part, decision));
             }
-            if part == Part::Stop {
-                self.calls.remove(&index);
-            }
-            self.pop();
+            self.calls.remove(&index);
         }
     }
 
-    fn pop(&mut self) {
-        if let Some(waited) = self.queue.pop_front() {
-            self.held.free(waited.event.raw().len());
+    /// Lets the first pass.
+    fn pop(&mut self, out: &mut Vec<Bytes>) {
+        if let Some(first) = self.queue.pop_front() {
+            self.held.free(first.event.raw().len());
+            out.push(first.event.raw().clone());
         }
     }
 
@@ -375,6 +408,16 @@ fn edited(event: &Event, document: &Document, edits: Edits) -> Bytes {
         return event.raw().clone();
     }
     event.with_data(&edits.apply(document.bytes()))
+}
+
+/// What becomes of an event of a call.
+fn told(event: Event, index: u64, part: Part, decision: &Decision) -> Option<Bytes> {
+    match (decision, part) {
+        (Decision::Released, _) | (_, Part::Stop) => Some(event.raw().clone()),
+        (Decision::Refused(text), Part::Start) => Some(refusal(index, text)),
+        (Decision::Rewritten(input), Part::Start) => Some(rewritten(&event, index, input)),
+        (Decision::Refused(_) | Decision::Rewritten(_), Part::Delta) => None,
+    }
 }
 
 /// How a text begins that is said in place of a call, and all of it.

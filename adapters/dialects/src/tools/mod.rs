@@ -16,8 +16,11 @@
 mod ask;
 mod chat;
 mod document;
+mod generate;
 mod marker;
 mod messages;
+mod queue;
+mod responses;
 
 use std::fmt;
 
@@ -26,10 +29,14 @@ use bytes::Bytes;
 use crate::Api;
 use crate::reply::Run;
 use crate::sse::{Event, Frame, Framer};
-use marker::Marker;
+use marker::{Marker, REACH};
 
 /// How much of one reply is held, in bytes, and how long one event may be.
 pub const MAX_HELD: usize = 1024 * 1024;
+
+/// Where more than this is held, pieces are joined: a call that is released then has its
+/// arguments in one.
+const CONDENSED_AT: usize = MAX_HELD / 4;
 
 /// How many calls one reply may make.
 const MAX_CALLS: usize = 1024;
@@ -96,7 +103,12 @@ pub struct Firewall {
     marker: Marker,
     machine: Box<dyn Machine>,
     fault: Option<Fault>,
+    long: Option<Long>,
 }
+
+/// The end of what has passed of an event that is too long to be held.
+#[derive(Debug, Default)]
+struct Long(Vec<u8>);
 
 /// What knows one API.
 trait Machine: fmt::Debug + Send {
@@ -130,13 +142,15 @@ impl Firewall {
         let machine: Box<dyn Machine> = match api {
             Api::Chat => Box::new(chat::Chat::default()),
             Api::Messages => Box::new(messages::Messages::default()),
-            _ => Box::new(messages::Messages::default()),
+            Api::Responses => Box::new(responses::Responses::default()),
+            Api::Generate => Box::new(generate::Generate::default()),
         };
         Self {
             framer: Framer::with_limit(MAX_HELD),
             marker: Marker::of(api),
             machine,
             fault: None,
+            long: None,
         }
     }
 
@@ -151,37 +165,29 @@ impl Firewall {
         if at_rest && piece.ends_with(b"\n\n") && !self.marker.is_in(&piece) {
             return out.push(piece);
         }
-        let Self {
-            framer,
-            marker,
-            machine,
-            fault,
-        } = self;
         let mut run = Run::new(&piece, out);
-        framer.push(piece.clone(), |frame| {
-            pass(frame, marker, machine.as_mut(), fault, judge, &mut run);
-        });
+        let mut framer = std::mem::take(&mut self.framer);
+        framer.push(piece.clone(), |frame| self.pass(frame, judge, &mut run));
+        self.framer = framer;
         run.flush();
     }
 
     /// The upstream has ended. A call that has not is never released.
     pub fn finish(&mut self, judge: Judge<'_>, out: &mut Vec<Bytes>) {
-        let Self {
-            framer,
-            marker,
-            machine,
-            fault,
-        } = self;
         let nothing = Bytes::new();
         let mut run = Run::new(&nothing, out);
+        let mut framer = std::mem::take(&mut self.framer);
         framer.finish(|frame| match &frame {
             // No client can read half of an event.
             Frame::Event(event) if !event.is_complete() && !event.is_whole() => {}
-            _ => pass(frame, marker, machine.as_mut(), fault, judge, &mut run),
+            Frame::Oversize { .. } => {}
+            Frame::Event(_) => self.pass(frame, judge, &mut run),
         });
+        self.framer = framer;
         run.flush();
-        if machine.is_open() {
-            fault.get_or_insert(Fault::Unreadable("the reply ends in the middle of one"));
+        if self.machine.is_open() {
+            let why = Fault::Unreadable("the reply ends in the middle of one");
+            self.fault.get_or_insert(why);
         }
     }
 
@@ -196,11 +202,17 @@ impl Firewall {
         self.machine.whole(&body, judge)
     }
 
-    /// Why nothing more passes, if so. The stream is then to be ended by an error event,
-    /// which stands after whole events.
+    /// Why nothing more passes, if so. The stream is then to be ended by an error event.
     #[must_use]
     pub fn fault(&self) -> Option<Fault> {
         self.fault
+    }
+
+    /// Whether what has passed ends in the middle of an event, so that an error event
+    /// needs a blank line before it.
+    #[must_use]
+    pub fn is_mid_event(&self) -> bool {
+        self.long.is_some()
     }
 
     /// Bytes that wait for the end of their event, or of a call.
@@ -208,30 +220,44 @@ impl Firewall {
     pub fn held(&self) -> usize {
         self.framer.held() + self.machine.held()
     }
-}
 
-fn pass(
-    frame: Frame,
-    marker: &Marker,
-    machine: &mut dyn Machine,
-    fault: &mut Option<Fault>,
-    judge: Judge<'_>,
-    run: &mut Run<'_>,
-) {
-    if fault.is_some() {
-        return;
+    fn pass(&mut self, frame: Frame, judge: Judge<'_>, run: &mut Run<'_>) {
+        if self.fault.is_some() {
+            return;
+        }
+        let event = match frame {
+            Frame::Event(event) => event,
+            Frame::Oversize { raw, last } => {
+                match self.long(&raw, last) {
+                    Ok(()) => run.pass(raw),
+                    Err(fault) => self.fault = Some(fault),
+                }
+                return;
+            }
+        };
+        let suspect = self.marker.is_in(event.raw());
+        if !suspect && !self.machine.is_busy() {
+            return run.pass(event.raw().clone());
+        }
+        let mut told = Vec::new();
+        self.fault = self.machine.event(&event, suspect, judge, &mut told).err();
+        told.into_iter().for_each(|raw| run.pass(raw));
     }
-    let Frame::Event(event) = frame else {
-        *fault = Some(Fault::Exceeded);
-        return;
-    };
-    let suspect = marker.is_in(event.raw());
-    if !suspect && !machine.is_busy() {
-        return run.pass(event.raw().clone());
+
+    /// A piece of an event that is too long to be held, such as a picture of Gemini's: it
+    /// passes as long as no call shows.
+    fn long(&mut self, piece: &[u8], last: bool) -> Result<(), Fault> {
+        let begun = self.long.take();
+        let has_begun = begun.is_some();
+        let Long(mut seen) = begun.unwrap_or_default();
+        seen.drain(..seen.len().saturating_sub(REACH));
+        seen.extend_from_slice(piece);
+        let harmless =
+            !self.machine.is_busy() && self.marker.leads() && !self.marker.is_in(&seen);
+        let goes_on = if harmless { !last } else { has_begun };
+        self.long = goes_on.then_some(Long(seen));
+        if harmless { Ok(()) } else { Err(Fault::Exceeded) }
     }
-    let mut told = Vec::new();
-    *fault = machine.event(&event, suspect, judge, &mut told).err();
-    told.into_iter().for_each(|raw| run.pass(raw));
 }
 
 /// Counts what is held.

@@ -25,4 +25,5 @@ mod served;
 mod sse;
 mod support;
 mod to_openai;
+mod tools;
 mod translated;

@@ -32,6 +32,8 @@ pub(super) struct Call {
     braces: Braces,
     /// Whether the arguments can be no object.
     garbled: bool,
+    /// The pieces are too many to be passed on one by one.
+    pub condensed: bool,
     pub decision: Option<Decision>,
     /// What the client is told as its number, once it has been told.
     pub told: Option<u64>,
@@ -47,6 +49,10 @@ impl Choice {
     pub(super) fn waits(&self, call: usize) -> bool {
         let call = self.calls.get(call);
         call.is_some_and(|call| call.decision.is_none())
+    }
+
+    pub(super) fn is_condensed(&self, call: usize) -> bool {
+        self.calls.get(call).is_some_and(|call| call.condensed)
     }
 
     pub(super) fn call(&mut self, at: usize) -> Option<&mut Call> {
@@ -136,6 +142,7 @@ impl Call {
             arguments: String::new(),
             braces: Braces::default(),
             garbled: false,
+            condensed: false,
             decision: None,
             told: None,
             said: false,
@@ -196,6 +203,9 @@ impl Call {
         let arguments = std::mem::take(&mut self.arguments);
         held.free(arguments.len());
         let decide = if self.custom { ask::custom } else { ask::function };
-        self.decision = Some(decide(&self.name, &arguments, judge));
+        self.decision = Some(match decide(&self.name, &arguments, judge) {
+            Decision::Released if self.condensed => Decision::Rewritten(arguments),
+            decision => decision,
+        });
     }
 }

@@ -105,7 +105,7 @@ impl<'d> Edit<'d> {
         let Some(call) = choice.call(at) else {
             return true;
         };
-        match &call.decision {
+        match &mut call.decision {
             Some(Decision::Released) => {}
             Some(Decision::Rewritten(arguments)) => {
                 let said = &mut call.said;
@@ -188,7 +188,7 @@ impl<'d> Edit<'d> {
 fn rewrite(
     document: &Document,
     piece: &Piece<'_>,
-    arguments: &str,
+    arguments: &mut String,
     said: &mut bool,
     edits: &mut Edits,
 ) {
@@ -199,14 +199,14 @@ fn rewrite(
         let again = std::mem::replace(said, true);
         let other = match (again, given.value.starts_with('{')) {
             (true, _) => r#""""#.to_owned(),
-            (false, true) => arguments.to_owned(),
-            (false, false) => quote(arguments),
+            (false, true) => std::mem::take(arguments),
+            (false, false) => quote(&std::mem::take(arguments)),
         };
         edits.replace(document.span(given.value), other);
     } else if let Some(first) = function.members.first()
         && !std::mem::replace(said, true)
     {
-        let other = format!(r#""arguments":{},"#, quote(arguments));
+        let other = format!(r#""arguments":{},"#, quote(&std::mem::take(arguments)));
         edits.insert(document.member(first).start, other);
     }
 }

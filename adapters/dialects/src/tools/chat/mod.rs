@@ -15,7 +15,8 @@ use std::collections::{BTreeMap, VecDeque};
 use bytes::Bytes;
 
 use super::document::Document;
-use super::{Fault, Held, Judge, MAX_CALLS, Machine};
+use super::queue::{self, Share};
+use super::{CONDENSED_AT, Fault, Held, Judge, MAX_CALLS, Machine};
 use crate::sse::Event;
 use call::{Choice, Place};
 use edit::Edit;
@@ -36,6 +37,8 @@ struct Waiting {
     event: Event,
     /// Of its pieces, in their order.
     places: Vec<Place>,
+    /// It only goes on with one of them.
+    goes_on: bool,
 }
 
 const UNREADABLE: Fault = Fault::Unreadable("an event is not strict JSON");
@@ -67,12 +70,17 @@ impl Machine for Chat {
             return Ok(());
         };
         let chunk = Chunk::read(&document)?;
+        let before = self.calls;
         let places = self.take(&chunk, judge)?;
+        let begins = self.calls > before;
         let finishes = chunk.choices.iter().any(|choice| choice.finish.is_some());
-        self.flush(out)?;
         let waits = self.waits(&places) || (self.is_busy() && (finishes || !places.is_empty()));
         if !waits {
             out.extend(self.edit(&document, &chunk, &places, true)?.event(event));
+            return Ok(());
+        }
+        let goes_on = !begins && !finishes && chunk.goes_on();
+        if goes_on && self.waits(&places) && places.iter().all(|place| self.is_condensed(*place)) {
             return Ok(());
         }
         let mut event = event.copied();
@@ -81,7 +89,15 @@ impl Machine for Chat {
             event = calls;
         }
         self.held.add(event.raw().len())?;
-        self.queue.push_back(Waiting { event, places });
+        self.queue.push_back(Waiting {
+            event,
+            places,
+            goes_on,
+        });
+        self.flush(out)?;
+        if self.held.0 > CONDENSED_AT {
+            self.condense();
+        }
         Ok(())
     }
 
@@ -130,6 +146,34 @@ impl Chat {
         Ok(places)
     }
 
+    fn is_condensed(&self, place: Place) -> bool {
+        let choice = self.choices.get(&place.choice);
+        choice.is_some_and(|choice| choice.is_condensed(place.call))
+    }
+
+    /// Forgets the pieces that go on with calls: their arguments will be told in one.
+    fn condense(&mut self) {
+        let Self {
+            choices,
+            queue,
+            held,
+            ..
+        } = self;
+        queue.retain(|waiting| {
+            let open = |place: &Place| choices.get(&place.choice).is_some_and(|it| it.waits(place.call));
+            if !waiting.goes_on || !waiting.places.iter().all(open) {
+                return true;
+            }
+            for place in &waiting.places {
+                if let Some(call) = choices.get_mut(&place.choice).and_then(|it| it.call(place.call)) {
+                    call.condensed = true;
+                }
+            }
+            held.free(waiting.event.raw().len());
+            false
+        });
+    }
+
     fn conclude_all(&mut self, judge: Judge<'_>) {
         for choice in self.choices.values_mut() {
             choice.conclude(&mut self.held, judge);
@@ -159,17 +203,26 @@ impl Chat {
 
     /// Lets pass what need not wait any longer.
     fn flush(&mut self, out: &mut Vec<Bytes>) -> Result<(), Fault> {
-        while let Some(first) = self.queue.pop_front() {
+        while let Some(first) = self.queue.front() {
             if self.waits(&first.places) {
-                self.queue.push_front(first);
                 return Ok(());
             }
-            let Waiting { event, places } = first;
-            self.held.free(event.raw().len());
-            let data = event.data().unwrap_or_default();
-            let document = Document::read(&data).ok_or(UNREADABLE)?;
-            let chunk = Chunk::read(&document)?;
-            out.extend(self.edit(&document, &chunk, &places, true)?.event(&event));
+            let call = first.places.first().copied();
+            let of_call = |waiting: &Waiting| {
+                let mut places = waiting.places.iter().map(|place| Some(*place) == call);
+                match (places.clone().all(|of| of), places.any(|of| of)) {
+                    (true, true) => Share::All,
+                    (false, true) => Share::Some,
+                    (_, false) => Share::None,
+                }
+            };
+            for Waiting { event, places, .. } in queue::take(&mut self.queue, of_call) {
+                self.held.free(event.raw().len());
+                let data = event.data().unwrap_or_default();
+                let document = Document::read(&data).ok_or(UNREADABLE)?;
+                let chunk = Chunk::read(&document)?;
+                out.extend(self.edit(&document, &chunk, &places, true)?.event(&event));
+            }
         }
         Ok(())
     }

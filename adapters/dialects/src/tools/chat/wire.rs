@@ -63,6 +63,16 @@ impl<'a> Chunk<'a> {
     }
 }
 
+impl Chunk<'_> {
+    /// Whether it says nothing but more arguments of calls.
+    pub(super) fn goes_on(&self) -> bool {
+        let adds = |piece: &Piece<'_>| piece.id.is_none() && piece.name.is_none();
+        let told = self.choices.iter();
+        let only = |told: &Told<'_>| !told.speaks() && told.pieces.iter().all(adds);
+        !self.choices.is_empty() && !self.counts && told.clone().all(only)
+    }
+}
+
 impl<'a> Told<'a> {
     fn read(json: &'a str) -> Result<Self, Fault> {
         let choice = document::object(json)?;
