@@ -8,6 +8,7 @@ mod decoded;
 mod embed;
 mod encoded;
 mod errors;
+mod firewall;
 mod gemini;
 mod governed;
 mod json;
