@@ -152,8 +152,12 @@ fn called(reply: &Reply) -> Vec<(String, Value)> {
     let documents: Vec<Value> = match serde_json::from_str(&reply.body) {
         Ok(document) => vec![document],
         Err(_) => {
-            let data = reply.body.lines().filter_map(|line| line.strip_prefix("data: "));
-            data.filter_map(|data| serde_json::from_str(data).ok()).collect()
+            let data = reply
+                .body
+                .lines()
+                .filter_map(|line| line.strip_prefix("data: "));
+            data.filter_map(|data| serde_json::from_str(data).ok())
+                .collect()
         }
     };
     let mut found = Calls::default();
