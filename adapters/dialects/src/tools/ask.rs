@@ -67,7 +67,9 @@ fn decide(call: &Call<'_>, judge: Judge<'_>) -> Decision {
 pub(super) fn refused(name: &str, sentence: &str) -> Decision {
     let name: String = name.chars().take(NAMED).collect();
     let name = json::quote(&name);
-    Decision::Refused(format!("The call of the tool {name} was refused: {sentence}"))
+    Decision::Refused(format!(
+        "The call of the tool {name} was refused: {sentence}"
+    ))
 }
 
 fn is_object(text: &str) -> bool {

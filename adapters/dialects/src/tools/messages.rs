@@ -75,7 +75,7 @@ impl Machine for Messages {
     ) -> Result<(), Fault> {
         let document = event.data().and_then(|data| Document::read(&data));
         let Some(document) = document else {
-            if suspect && event.data().is_some() {
+            if suspect {
                 return Err(Fault::Unreadable("an event is not strict JSON"));
             }
             out.push(event.raw().clone());
@@ -234,12 +234,7 @@ impl Messages {
     }
 
     /// An event of a block that is no call.
-    fn in_turn(
-        &mut self,
-        event: &Event,
-        index: u64,
-        out: &mut Vec<Bytes>,
-    ) -> Result<(), Fault> {
+    fn in_turn(&mut self, event: &Event, index: u64, out: &mut Vec<Bytes>) -> Result<(), Fault> {
         if self.waiting.contains(&index) {
             return self.wait(event, None);
         }
@@ -250,7 +245,11 @@ impl Messages {
     fn wait(&mut self, event: &Event, of: Option<(u64, Part)>) -> Result<(), Fault> {
         self.held.add(event.raw().len())?;
         let passes = of.is_none() && self.queue.is_empty();
-        let event = if passes { event.clone() } else { event.copied() };
+        let event = if passes {
+            event.clone()
+        } else {
+            event.copied()
+        };
         self.queue.push_back(Waiting { event, of });
         Ok(())
     }
@@ -351,12 +350,7 @@ impl Messages {
     }
 
     /// A message without calls has not stopped to have them run.
-    fn reason(
-        &self,
-        of: &Object<'_>,
-        document: &Document,
-        edits: &mut Edits,
-    ) -> Result<(), Fault> {
+    fn reason(&self, of: &Object<'_>, document: &Document, edits: &mut Edits) -> Result<(), Fault> {
         let none_left = self.tally.refused > 0 && self.tally.released == 0;
         if let Some(reason) = of.get("stop_reason")?
             && none_left

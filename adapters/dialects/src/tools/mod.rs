@@ -252,13 +252,19 @@ impl Firewall {
         let Long(mut seen) = begun.unwrap_or_default();
         seen.drain(..seen.len().saturating_sub(REACH));
         seen.extend_from_slice(piece);
-        let harmless =
-            !self.machine.is_busy() && self.marker.leads() && !self.marker.is_in(&seen);
+        let harmless = !self.machine.is_busy() && self.marker.leads() && !self.marker.is_in(&seen);
         let goes_on = if harmless { !last } else { has_begun };
         self.long = goes_on.then_some(Long(seen));
-        if harmless { Ok(()) } else { Err(Fault::Exceeded) }
+        if harmless {
+            Ok(())
+        } else {
+            Err(Fault::Exceeded)
+        }
     }
 }
+
+/// A key of a call is where no call is known to be.
+const MISPLACED: Fault = Fault::Unreadable("a call is in a strange place");
 
 /// Counts what is held.
 #[derive(Debug, Default)]

@@ -21,8 +21,8 @@ mod write;
 
 pub use array::ArrayFraming;
 pub use count::{CountRequest, count_path};
-pub use decode::{Decoder, MADE_ID};
 pub(crate) use decode::Partial;
+pub use decode::{Decoder, MADE_ID};
 
 pub use encode::{encode, encode_count};
 pub use error::read_error;

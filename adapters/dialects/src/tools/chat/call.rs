@@ -149,12 +149,7 @@ impl Call {
         }
     }
 
-    fn take(
-        &mut self,
-        piece: &Piece<'_>,
-        held: &mut Held,
-        judge: Judge<'_>,
-    ) -> Result<(), Fault> {
+    fn take(&mut self, piece: &Piece<'_>, held: &mut Held, judge: Judge<'_>) -> Result<(), Fault> {
         if let Some(id) = piece.id.as_deref().filter(|_| self.id.is_empty()) {
             held.add(id.len())?;
             self.id = id.to_owned();
@@ -202,7 +197,11 @@ impl Call {
     fn decide(&mut self, held: &mut Held, judge: Judge<'_>) {
         let arguments = std::mem::take(&mut self.arguments);
         held.free(arguments.len());
-        let decide = if self.custom { ask::custom } else { ask::function };
+        let decide = if self.custom {
+            ask::custom
+        } else {
+            ask::function
+        };
         self.decision = Some(match decide(&self.name, &arguments, judge) {
             Decision::Released if self.condensed => Decision::Rewritten(arguments),
             decision => decision,

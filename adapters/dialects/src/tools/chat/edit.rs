@@ -81,7 +81,10 @@ impl<'d> Edit<'d> {
         choice: &mut Choice,
         said: &mut Vec<String>,
     ) -> bool {
-        let spans: Vec<_> = pieces.iter().map(|(piece, _)| self.document.span(piece.json)).collect();
+        let spans: Vec<_> = pieces
+            .iter()
+            .map(|(piece, _)| self.document.span(piece.json))
+            .collect();
         let mut gone = vec![false; pieces.len()];
         for (gone, (piece, call)) in gone.iter_mut().zip(pieces) {
             *gone = self.piece(piece, **call, choice, said);
@@ -135,7 +138,11 @@ impl<'d> Edit<'d> {
         gone: &[std::ops::Range<usize>],
         said: &[String],
     ) -> Result<(), Fault> {
-        let spans: Vec<_> = delta.members.iter().map(|it| self.document.member(it)).collect();
+        let spans: Vec<_> = delta
+            .members
+            .iter()
+            .map(|it| self.document.member(it))
+            .collect();
         if said.is_empty() {
             let gone: Vec<bool> = spans.iter().map(|span| gone.contains(span)).collect();
             self.edits.cut(&spans, &gone);
@@ -149,11 +156,16 @@ impl<'d> Edit<'d> {
             let gone: Vec<bool> = spans.iter().map(|span| gone.contains(span)).collect();
             self.edits.cut(&spans, &gone);
             if let Some(at) = at {
-                self.edits.replace(self.document.span(delta.members[at].value), content);
+                self.edits
+                    .replace(self.document.span(delta.members[at].value), content);
             }
             return Ok(());
         }
-        let said = if self.streamed { format!("\n\n{said}") } else { said };
+        let said = if self.streamed {
+            format!("\n\n{said}")
+        } else {
+            said
+        };
         let content = format!(r#""content":{}"#, quote(&said));
         match gone.split_first() {
             Some((first, others)) => {
@@ -179,7 +191,11 @@ impl<'d> Edit<'d> {
             return Ok(format!("[{}]", parts.join(",")));
         }
         let text = document::text(content.value).unwrap_or_default();
-        let gap = if self.streamed || !text.is_empty() { "\n\n" } else { "" };
+        let gap = if self.streamed || !text.is_empty() {
+            "\n\n"
+        } else {
+            ""
+        };
         Ok(quote(&format!("{text}{gap}{said}")))
     }
 }

@@ -55,10 +55,7 @@ impl Machine for Chat {
         judge: Judge<'_>,
         out: &mut Vec<Bytes>,
     ) -> Result<(), Fault> {
-        let Some(data) = event.data() else {
-            out.push(event.raw().clone());
-            return Ok(());
-        };
+        let data = event.data().unwrap_or_default();
         if data.trim_ascii() == b"[DONE]" {
             return self.done(event, judge, out);
         }
@@ -160,12 +157,19 @@ impl Chat {
             ..
         } = self;
         queue.retain(|waiting| {
-            let open = |place: &Place| choices.get(&place.choice).is_some_and(|it| it.waits(place.call));
+            let open = |place: &Place| {
+                choices
+                    .get(&place.choice)
+                    .is_some_and(|it| it.waits(place.call))
+            };
             if !waiting.goes_on || !waiting.places.iter().all(open) {
                 return true;
             }
             for place in &waiting.places {
-                if let Some(call) = choices.get_mut(&place.choice).and_then(|it| it.call(place.call)) {
+                if let Some(call) = choices
+                    .get_mut(&place.choice)
+                    .and_then(|it| it.call(place.call))
+                {
                     call.condensed = true;
                 }
             }
@@ -181,12 +185,7 @@ impl Chat {
     }
 
     /// The mark that ends a stream, whether its choices have finished or not.
-    fn done(
-        &mut self,
-        event: &Event,
-        judge: Judge<'_>,
-        out: &mut Vec<Bytes>,
-    ) -> Result<(), Fault> {
+    fn done(&mut self, event: &Event, judge: Judge<'_>, out: &mut Vec<Bytes>) -> Result<(), Fault> {
         self.conclude_all(judge);
         self.flush(out)?;
         out.push(event.raw().clone());

@@ -42,7 +42,10 @@ impl<'d> Edit<'d> {
     pub(super) fn candidate(&mut self, told: &Candidate<'_>, of: &[usize], calls: &mut [Call]) {
         self.speaks |= told.speaks;
         let parts = &told.parts;
-        let spans: Vec<_> = parts.iter().map(|part| self.document.span(part.json)).collect();
+        let spans: Vec<_> = parts
+            .iter()
+            .map(|part| self.document.span(part.json))
+            .collect();
         let mut gone = vec![false; parts.len()];
         let mut of = of.iter();
         for (at, part) in parts.iter().enumerate() {
@@ -111,7 +114,12 @@ pub(super) fn split(
     document: &Document,
     chunk: &Chunk<'_>,
 ) -> Option<(Bytes, Event)> {
-    let parts = || chunk.candidates.iter().flat_map(|candidate| &candidate.parts);
+    let parts = || {
+        chunk
+            .candidates
+            .iter()
+            .flat_map(|candidate| &candidate.parts)
+    };
     if !parts().any(|part| part.piece.is_none() && !part.blank) {
         return None;
     }

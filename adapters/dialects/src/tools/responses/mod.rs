@@ -82,8 +82,7 @@ impl Machine for Responses {
     ) -> Result<(), Fault> {
         let document = event.data().and_then(|data| Document::read(&data));
         let Some(document) = document else {
-            let empty = event.data().is_none_or(|data| data.trim_ascii() == b"[DONE]");
-            if !empty && suspect {
+            if suspect {
                 return Err(UNREADABLE);
             }
             out.push(event.raw().clone());
@@ -104,7 +103,11 @@ impl Machine for Responses {
             return self.response(event, &document, response, ends, judge, out);
         }
         self.part(event, &kind, &root, judge, out)?;
-        self.flush(out)
+        self.flush(out)?;
+        if self.queue.is_empty() {
+            self.numbers.rest();
+        }
+        Ok(())
     }
 
     fn whole(&mut self, body: &Bytes, judge: Judge<'_>) -> Result<Bytes, Fault> {
@@ -135,7 +138,9 @@ impl Responses {
         out: &mut Vec<Bytes>,
     ) -> Result<(), Fault> {
         let index = root.get("output_index")?;
-        let index = index.map(|it| it.parse().map_err(|_| STRANGE)).transpose()?;
+        let index = index
+            .map(|it| it.parse().map_err(|_| STRANGE))
+            .transpose()?;
         let item = root.get("item")?.map(document::object).transpose()?;
         let asked = match &item {
             Some(item) => Asked::read(item)?,
@@ -175,12 +180,7 @@ impl Responses {
         self.wait(event, Some((index, Part::Added)))
     }
 
-    fn begin(
-        &mut self,
-        index: u64,
-        asked: Asked,
-        begun: Option<String>,
-    ) -> Result<(), Fault> {
+    fn begin(&mut self, index: u64, asked: Asked, begun: Option<String>) -> Result<(), Fault> {
         if self.calls.len() == MAX_CALLS {
             return Err(Fault::Exceeded);
         }
@@ -331,7 +331,6 @@ impl Responses {
                 }
             }
         }
-        self.numbers.rest();
         Ok(())
     }
 
@@ -363,7 +362,10 @@ impl Responses {
 
     /// Decides calls whose items have not ended by what the response says of them.
     fn conclude(&mut self, response: &Object<'_>, judge: Judge<'_>) -> Result<(), Fault> {
-        let open = self.calls.iter().filter(|(_, call)| call.decision.is_none());
+        let open = self
+            .calls
+            .iter()
+            .filter(|(_, call)| call.decision.is_none());
         let open: Vec<u64> = open.map(|(index, _)| *index).collect();
         let output = response.list("output")?;
         for index in open {
@@ -396,9 +398,10 @@ impl Responses {
             let Some(asked) = Asked::read(&item)? else {
                 continue;
             };
-            let known = self.calls.values().chain(self.calls.get(&index));
-            let known = known.filter(|call| call.asked.is(&asked));
-            let decision = match known.last().and_then(|call| call.decision.clone()) {
+            let is_it = |call: &&Item| call.asked.is(&asked);
+            let here = self.calls.get(&index).filter(is_it);
+            let known = here.or_else(|| self.calls.values().find(is_it));
+            let decision = match known.and_then(|call| call.decision.clone()) {
                 Some(decision) => decision,
                 None => asked.ask(&mut *judge),
             };
@@ -431,7 +434,7 @@ impl Item {
         }
         let said = [&self.pieces, &self.asked.arguments];
         let same = |said: &&String| said.trim().is_empty() || item::same(said, arguments);
-        if said.iter().all(|said| same(said)) {
+        if said.iter().all(same) {
             return Ok(());
         }
         Err(Fault::Unreadable("a call has two sets of arguments"))

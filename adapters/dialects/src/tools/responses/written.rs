@@ -145,12 +145,30 @@ fn refused(asked: &Asked, index: u64, text: &str, teller: &mut Teller<'_>) {
     let (empty, whole, said) = (part_of(""), part_of(text), quote(text));
     let item = message(asked, index, text);
     for (kind, rest) in [
-        ("response.output_item.added", format!(r#"{place},"item":{begun}"#)),
-        ("response.content_part.added", format!(r#"{of_part},"part":{empty}"#)),
-        ("response.output_text.delta", format!(r#"{of_part},"delta":{said},"logprobs":[]"#)),
-        ("response.output_text.done", format!(r#"{of_part},"text":{said},"logprobs":[]"#)),
-        ("response.content_part.done", format!(r#"{of_part},"part":{whole}"#)),
-        ("response.output_item.done", format!(r#"{place},"item":{item}"#)),
+        (
+            "response.output_item.added",
+            format!(r#"{place},"item":{begun}"#),
+        ),
+        (
+            "response.content_part.added",
+            format!(r#"{of_part},"part":{empty}"#),
+        ),
+        (
+            "response.output_text.delta",
+            format!(r#"{of_part},"delta":{said},"logprobs":[]"#),
+        ),
+        (
+            "response.output_text.done",
+            format!(r#"{of_part},"text":{said},"logprobs":[]"#),
+        ),
+        (
+            "response.content_part.done",
+            format!(r#"{of_part},"part":{whole}"#),
+        ),
+        (
+            "response.output_item.done",
+            format!(r#"{place},"item":{item}"#),
+        ),
     ] {
         teller.write(kind, &rest);
     }

@@ -28,7 +28,9 @@ pub fn read(api: Api, got: &Got) -> Told {
 #[track_caller]
 fn numbered(api: Api, stream: &str) {
     let stream = stream.replace("\r\n", "\n").replace('\r', "\n");
-    let lines = stream.lines().filter_map(|line| line.strip_prefix("data: "));
+    let lines = stream
+        .lines()
+        .filter_map(|line| line.strip_prefix("data: "));
     let events = lines.filter_map(|it| serde_json::from_str::<Value>(it).ok());
     let (mut items, mut calls) = (0, BTreeSet::new());
     for (number, event) in events.enumerate() {
@@ -117,7 +119,11 @@ fn a_call_that_is_refused_becomes_text_and_the_reply_stops() {
 #[test]
 fn a_call_that_is_rewritten_has_its_new_arguments_alone() {
     for api in APIS {
-        let got = once(api, &stream(api, &[call("new", r#"{"q":"a b c d e f"}"#)], PLAIN), by_name);
+        let got = once(
+            api,
+            &stream(api, &[call("new", r#"{"q":"a b c d e f"}"#)], PLAIN),
+            by_name,
+        );
         let told = read(api, &got);
         let other: Value = serde_json::from_str(OTHER).unwrap();
         assert_eq!(named(&told.choices[&0]), [("new", other)], "{api:?}");
@@ -158,7 +164,11 @@ fn empty_arguments_are_an_object_and_what_never_parses_is_refused() {
             call("yes_d", "[1]"),
         ];
         let got = once(api, &stream(api, &blocks, PLAIN), by_name);
-        let asked: Vec<_> = got.asked.iter().map(|(name, it, _)| (&**name, &**it)).collect();
+        let asked: Vec<_> = got
+            .asked
+            .iter()
+            .map(|(name, it, _)| (&**name, &**it))
+            .collect();
         assert_eq!(asked, [("yes_a", "{}")], "{api:?}");
         let told = read(api, &got);
         assert_eq!(told.choices[&0].calls.len(), 1, "{api:?}");
@@ -172,7 +182,10 @@ pub fn blocks() -> impl Strategy<Value = Vec<Block>> {
     let name = prop_oneof![Just("yes"), Just("no"), Just("new")];
     let one = (name, "[a-z]{1,9}", "[0-9]{14,24}");
     let one = one.prop_map(|(verdict, name, secret)| {
-        (format!("{verdict}_{name}"), format!(r#"{{"q":"{secret}"}}"#))
+        (
+            format!("{verdict}_{name}"),
+            format!(r#"{{"q":"{secret}"}}"#),
+        )
     });
     let block = prop_oneof![
         "[A-Za-z \"é🦀]{1,20}".prop_map(Block::Text),

@@ -11,11 +11,11 @@ mod tricks;
 mod whole;
 
 use bytes::Bytes;
+use lattice_dialects::Api;
 use lattice_dialects::anthropic::messages;
 use lattice_dialects::canonical::Decode;
 use lattice_dialects::gemini::generate;
 use lattice_dialects::openai::{chat, responses};
-use lattice_dialects::Api;
 use lattice_dialects::tools::{Call, Fault, Firewall, Ruling};
 
 pub const APIS: [Api; 4] = [Api::Chat, Api::Responses, Api::Messages, Api::Generate];
@@ -47,9 +47,9 @@ pub fn none(_: &Call<'_>, _: usize) -> Ruling {
 }
 
 pub fn every_second(_: &Call<'_>, at: usize) -> Ruling {
-    match at % 2 {
-        0 => Ruling::Release,
-        _ => Ruling::Refuse("Not here.".into()),
+    match at.is_multiple_of(2) {
+        true => Ruling::Release,
+        false => Ruling::Refuse("Not here.".into()),
     }
 }
 

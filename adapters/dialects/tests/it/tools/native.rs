@@ -19,7 +19,9 @@ pub fn call(name: &str, arguments: &str) -> Block {
 }
 
 pub fn calls(calls: &[(&str, &str)]) -> Block {
-    let owned = calls.iter().map(|(name, it)| ((*name).into(), (*it).into()));
+    let owned = calls
+        .iter()
+        .map(|(name, it)| ((*name).into(), (*it).into()));
     Block::Calls(owned.collect())
 }
 
@@ -66,7 +68,10 @@ pub fn stream(api: Api, blocks: &[Block], form: Form) -> String {
 
 fn pieces(text: &str, form: Form) -> Vec<String> {
     let letters: Vec<char> = text.chars().collect();
-    letters.chunks(form.piece).map(|it| it.iter().collect()).collect()
+    letters
+        .chunks(form.piece)
+        .map(|it| it.iter().collect())
+        .collect()
 }
 
 /// The events of parallel calls, one list for each, in a row or by turns.
@@ -91,13 +96,18 @@ fn chat(blocks: &[Block], form: Form) -> Vec<Value> {
         json!({"id": "c1", "object": "chat.completion.chunk", "created": 1, "model": "m",
             "choices": [{"index": 0, "delta": delta, "finish_reason": finish}]})
     };
-    let mut events = vec![chunk(json!({"role": "assistant", "content": ""}), Value::Null)];
+    let mut events = vec![chunk(
+        json!({"role": "assistant", "content": ""}),
+        Value::Null,
+    )];
     let mut count = 0;
     for block in blocks {
         match block {
             Block::Text(text) => {
                 let pieces = pieces(text, form);
-                let deltas = pieces.iter().map(|it| chunk(json!({"content": it}), Value::Null));
+                let deltas = pieces
+                    .iter()
+                    .map(|it| chunk(json!({"content": it}), Value::Null));
                 events.extend(deltas);
             }
             Block::Calls(calls) => {
@@ -115,7 +125,11 @@ fn chat(blocks: &[Block], form: Form) -> Vec<Value> {
             }
         }
     }
-    let finish = if has_calls(blocks) { "tool_calls" } else { "stop" };
+    let finish = if has_calls(blocks) {
+        "tool_calls"
+    } else {
+        "stop"
+    };
     events.push(chunk(json!({}), json!(finish)));
     let mut usage = chunk(json!({}), Value::Null);
     usage["choices"] = json!([]);
@@ -143,8 +157,14 @@ fn messages(blocks: &[Block], form: Form) -> Vec<Value> {
         match told {
             Block::Text(text) => {
                 let deltas = pieces(text, form);
-                let deltas = deltas.iter().map(|it| json!({"type": "text_delta", "text": it}));
-                events.extend(block(count, json!({"type": "text", "text": ""}), deltas.collect()));
+                let deltas = deltas
+                    .iter()
+                    .map(|it| json!({"type": "text_delta", "text": it}));
+                events.extend(block(
+                    count,
+                    json!({"type": "text", "text": ""}),
+                    deltas.collect(),
+                ));
                 count += 1;
             }
             Block::Calls(calls) => {
@@ -162,7 +182,11 @@ fn messages(blocks: &[Block], form: Form) -> Vec<Value> {
             }
         }
     }
-    let reason = if has_calls(blocks) { "tool_use" } else { "end_turn" };
+    let reason = if has_calls(blocks) {
+        "tool_use"
+    } else {
+        "end_turn"
+    };
     events.push(json!({"type": "message_delta", "delta": {"stop_reason": reason, "stop_sequence": null}, "usage": {"output_tokens": 7}}));
     events.push(json!({"type": "message_stop"}));
     events
@@ -222,7 +246,11 @@ fn message(text: &str, index: usize, form: Form) -> (Vec<Value>, Value) {
         with("response.content_part.added", "part", part("")),
     ];
     let deltas = pieces(text, form);
-    events.extend(deltas.iter().map(|it| with("response.output_text.delta", "delta", json!(it))));
+    events.extend(
+        deltas
+            .iter()
+            .map(|it| with("response.output_text.delta", "delta", json!(it))),
+    );
     events.push(with("response.output_text.done", "text", json!(text)));
     events.push(with("response.content_part.done", "part", part(text)));
     events.push(json!({"type": "response.output_item.done", "output_index": index, "item": done}));
@@ -278,7 +306,8 @@ fn generate(blocks: &[Block], form: Form) -> Vec<Value> {
     }
     let mut last = chunk(json!([{"text": ""}]));
     last["candidates"][0]["finishReason"] = json!("STOP");
-    last["usageMetadata"] = json!({"promptTokenCount": 5, "candidatesTokenCount": 7, "totalTokenCount": 12});
+    last["usageMetadata"] =
+        json!({"promptTokenCount": 5, "candidatesTokenCount": 7, "totalTokenCount": 12});
     events.push(last);
     events
 }

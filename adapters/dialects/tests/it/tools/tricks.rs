@@ -7,7 +7,10 @@ use lattice_dialects::tools::{Fault, Firewall};
 use super::{by_name, once};
 
 fn sse(events: &[&str]) -> String {
-    events.iter().map(|event| format!("data: {event}\n\n")).collect()
+    events
+        .iter()
+        .map(|event| format!("data: {event}\n\n"))
+        .collect()
 }
 
 const SECRET: &str = r#"{\"q\":\"secret-1\"}"#;
@@ -30,11 +33,18 @@ const END: &str = r#"{"choices":[{"index":0,"delta":{},"finish_reason":"tool_cal
 fn a_key_spelled_with_escapes_is_the_key() {
     for (word, other) in [
         ("tool_calls", r"tool\u005fcalls"),
-        ("tool_calls", r"\u0074\u006f\u006f\u006c\u005f\u0063\u0061\u006c\u006c\u0073"),
+        (
+            "tool_calls",
+            r"\u0074\u006f\u006f\u006c\u005f\u0063\u0061\u006c\u006c\u0073",
+        ),
         ("choices", r"ch\u006fices"),
         ("\"name\":\"no\"", r#""n\u0061me":"n\u006f""#),
     ] {
-        let got = once(Api::Chat, &sse(&[&chunk(&[(word, other)]), END, "[DONE]"]), by_name);
+        let got = once(
+            Api::Chat,
+            &sse(&[&chunk(&[(word, other)]), END, "[DONE]"]),
+            by_name,
+        );
         assert_eq!(got.fault, None, "{other}");
         assert_eq!(got.asked[0].0, "no");
         assert!(!got.text().contains("secret"), "{other}");
@@ -49,6 +59,8 @@ fn a_key_that_some_client_would_take_is_a_fault() {
         ("tool_calls", "Tool_Calls"),
         ("tool_calls", "tool_callſ"),
         ("\"choices", "\"Choices"),
+        ("\"choices", "\"hoices"),
+        ("\"delta", "\"update"),
         ("\"delta", "\"DELTA"),
         ("\"function\":", "\"Function\":"),
         ("\"name", "\"Name"),
@@ -56,11 +68,17 @@ fn a_key_that_some_client_would_take_is_a_fault() {
         ("\"index\":0,\"id", "\"Index\":0,\"id"),
     ] {
         let got = once(Api::Chat, &sse(&[&chunk(&[(word, other)]), END]), by_name);
-        assert!(matches!(got.fault, Some(Fault::Unreadable(_))), "{other}: {}", got.text());
+        assert!(
+            matches!(got.fault, Some(Fault::Unreadable(_))),
+            "{other}: {}",
+            got.text()
+        );
         assert!(got.out.is_empty(), "{other}: {}", got.text());
     }
     for other in ["function_call", "FunctionCall", "functioncall"] {
-        let event = format!(r#"{{"candidates":[{{"content":{{"parts":[{{"{other}":{{"name":"no"}}}}]}}}}]}}"#);
+        let event = format!(
+            r#"{{"candidates":[{{"content":{{"parts":[{{"{other}":{{"name":"no"}}}}]}}}}]}}"#
+        );
         let got = once(Api::Generate, &sse(&[&event]), by_name);
         assert!(got.fault.is_some(), "{other}");
         assert!(got.out.is_empty());
@@ -70,13 +88,20 @@ fn a_key_that_some_client_would_take_is_a_fault() {
 #[test]
 fn an_event_that_can_be_read_in_two_ways_is_a_fault() {
     let call = chunk(&[]);
-    let twice = call.replacen("\"index\":0,\"delta\"", "\"index\":0,\"delta\":{},\"delta\"", 1);
+    let twice = call.replacen(
+        "\"index\":0,\"delta\"",
+        "\"index\":0,\"delta\":{},\"delta\"",
+        1,
+    );
     for event in [
         twice.as_str(),
         &format!("{call}{call}"),
         &format!("{{}} {call}"),
         &format!("[{call}]"),
-        &call.replace("\"function\":{", "\"custom\":{\"name\":\"yes\"},\"function\":{"),
+        &call.replace(
+            "\"function\":{",
+            "\"custom\":{\"name\":\"yes\"},\"function\":{",
+        ),
         &call.replace("tool_calls\":[", "tool_calls\":[["),
         &call.replace("secret", "\\ud800"),
         &call[..call.len() - 1],
@@ -90,11 +115,26 @@ fn an_event_that_can_be_read_in_two_ways_is_a_fault() {
 #[test]
 fn a_type_and_a_name_that_differ_are_a_fault() {
     for (api, events) in [
-        (Api::Messages, "event: content_block_stop\ndata: {\"type\":\"content_block_start\",\"index\":0,\"content_block\":{\"type\":\"tool_use\",\"id\":\"t\",\"name\":\"no\",\"input\":{}}}\n\n"),
-        (Api::Messages, "event: content_block_start\ndata: {\"index\":0,\"content_block\":{\"type\":\"tool_use\",\"id\":\"t\",\"name\":\"no\",\"input\":{}}}\n\n"),
-        (Api::Responses, "event: response.output_text.delta\ndata: {\"type\":\"response.output_item.done\",\"output_index\":0,\"item\":{\"type\":\"function_call\",\"name\":\"no\",\"arguments\":\"{}\"}}\n\n"),
-        (Api::Responses, "data: {\"type\":\"response.something\",\"output_index\":0,\"item\":{\"type\":\"function_call\",\"name\":\"no\",\"arguments\":\"{}\"}}\n\n"),
-        (Api::Responses, "data: {\"type\":\"response.function_call_arguments.delta\",\"output_index\":0,\"delta\":\"{}\"}\n\n"),
+        (
+            Api::Messages,
+            "event: content_block_stop\ndata: {\"type\":\"content_block_start\",\"index\":0,\"content_block\":{\"type\":\"tool_use\",\"id\":\"t\",\"name\":\"no\",\"input\":{}}}\n\n",
+        ),
+        (
+            Api::Messages,
+            "event: content_block_start\ndata: {\"index\":0,\"content_block\":{\"type\":\"tool_use\",\"id\":\"t\",\"name\":\"no\",\"input\":{}}}\n\n",
+        ),
+        (
+            Api::Responses,
+            "event: response.output_text.delta\ndata: {\"type\":\"response.output_item.done\",\"output_index\":0,\"item\":{\"type\":\"function_call\",\"name\":\"no\",\"arguments\":\"{}\"}}\n\n",
+        ),
+        (
+            Api::Responses,
+            "data: {\"type\":\"response.something\",\"output_index\":0,\"item\":{\"type\":\"function_call\",\"name\":\"no\",\"arguments\":\"{}\"}}\n\n",
+        ),
+        (
+            Api::Responses,
+            "data: {\"type\":\"response.function_call_arguments.delta\",\"output_index\":0,\"delta\":\"{}\"}\n\n",
+        ),
     ] {
         let got = once(api, events, by_name);
         assert!(got.fault.is_some(), "{events}");
@@ -114,14 +154,31 @@ fn a_call_in_data_of_many_lines_is_judged() {
 
 #[test]
 fn what_is_said_of_a_call_at_its_end_must_be_what_was_said_before() {
-    let item = |arguments: &str| format!(r#"{{"id":"fc_1","type":"function_call","call_id":"c","name":"yes","arguments":"{arguments}"}}"#);
-    let added = format!(r#"{{"type":"response.output_item.added","output_index":0,"item":{}}}"#, item(""));
-    let delta = r#"{"type":"response.function_call_arguments.delta","output_index":0,"delta":"{\"a\":1}"}"#;
-    let done = |arguments| format!(r#"{{"type":"response.output_item.done","output_index":0,"item":{}}}"#, item(arguments));
+    let item = |arguments: &str| {
+        format!(
+            r#"{{"id":"fc_1","type":"function_call","call_id":"c","name":"yes","arguments":"{arguments}"}}"#
+        )
+    };
+    let added = format!(
+        r#"{{"type":"response.output_item.added","output_index":0,"item":{}}}"#,
+        item("")
+    );
+    let delta =
+        r#"{"type":"response.function_call_arguments.delta","output_index":0,"delta":"{\"a\":1}"}"#;
+    let done = |arguments| {
+        format!(
+            r#"{{"type":"response.output_item.done","output_index":0,"item":{}}}"#,
+            item(arguments)
+        )
+    };
     let same = sse(&[&added, delta, &done(r#"{\"a\": 1}"#)]);
     let got = once(Api::Responses, &same, by_name);
     assert_eq!((got.fault, got.text()), (None, same.as_str()));
-    let got = once(Api::Responses, &sse(&[&added, delta, &done(r#"{\"a\":2}"#)]), by_name);
+    let got = once(
+        Api::Responses,
+        &sse(&[&added, delta, &done(r#"{\"a\":2}"#)]),
+        by_name,
+    );
     assert!(got.fault.is_some());
     assert!(got.out.is_empty());
 }
@@ -145,7 +202,11 @@ fn a_call_does_not_go_on_after_its_end() {
     assert!(got.fault.is_some());
     assert!(!got.text().contains(r#"{\"q\":2}"#));
     let name = r#"{"choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"function":{"name":"_more"}}]}}]}"#;
-    assert!(once(Api::Chat, &sse(&[&first, name]), by_name).fault.is_some());
+    assert!(
+        once(Api::Chat, &sse(&[&first, name]), by_name)
+            .fault
+            .is_some()
+    );
     let blank = r#"{"choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"function":{"arguments":" "}}]}}]}"#;
     let stream = sse(&[&first, blank]);
     assert_eq!(once(Api::Chat, &stream, by_name).text(), stream);
@@ -159,17 +220,36 @@ fn calls_that_a_server_numbers_alike_are_told_apart() {
     let got = once(Api::Chat, &sse(&[&one, &two, END]), by_name);
     assert_eq!(got.fault, None);
     assert_eq!(got.asked.len(), 2);
-    assert!(got.text().contains(r#""tool_calls":[{"index":1,"id":"c2""#), "{}", got.text());
+    assert!(
+        got.text().contains(r#""tool_calls":[{"index":1,"id":"c2""#),
+        "{}",
+        got.text()
+    );
 }
 
 #[test]
 fn a_whole_reply_with_a_strange_key_is_a_fault() {
     for (api, body) in [
-        (Api::Chat, r#"{"choices":[{"message":{"Tool_Calls":[{"function":{"name":"no"}}]}}]}"#),
-        (Api::Chat, r#"{"choices":[],"choices":[{"message":{"tool_calls":[{}]}}]}"#),
-        (Api::Messages, r#"{"Content":[{"type":"tool_use","name":"no"}]}"#),
-        (Api::Responses, r#"{"output":[{"Type":"function_call","name":"no"}]}"#),
-        (Api::Generate, r#"{"candidates":[{"content":{"parts":[{"function_call":{"name":"no"}}]}}]}"#),
+        (
+            Api::Chat,
+            r#"{"choices":[{"message":{"Tool_Calls":[{"function":{"name":"no"}}]}}]}"#,
+        ),
+        (
+            Api::Chat,
+            r#"{"choices":[],"choices":[{"message":{"tool_calls":[{}]}}]}"#,
+        ),
+        (
+            Api::Messages,
+            r#"{"Content":[{"type":"tool_use","name":"no"}]}"#,
+        ),
+        (
+            Api::Responses,
+            r#"{"output":[{"Type":"function_call","name":"no"}]}"#,
+        ),
+        (
+            Api::Generate,
+            r#"{"candidates":[{"content":{"parts":[{"function_call":{"name":"no"}}]}}]}"#,
+        ),
     ] {
         let body = Bytes::copy_from_slice(body.as_bytes());
         let whole = Firewall::new(api).whole(body, &mut |call| by_name(call, 0));
