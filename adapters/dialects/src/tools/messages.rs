@@ -211,9 +211,7 @@ impl Messages {
     ) -> Result<(), Fault> {
         let index = index(root)?;
         let Some(call) = self.calls.get_mut(&index) else {
-            self.in_turn(event, index, out)?;
-            self.waiting.remove(&index);
-            return Ok(());
+            return self.in_turn(event, index, out);
         };
         let input = match (&call.input, call.pieces.trim()) {
             (Some(_), pieces) if !pieces.is_empty() => {
@@ -276,6 +274,7 @@ impl Messages {
             }
             self.calls.remove(&index);
         }
+        self.waiting.clear();
     }
 
     /// Lets the first pass.

@@ -161,7 +161,8 @@ impl Firewall {
             return;
         }
         // Whole events, all of them harmless: they need not be told apart.
-        let at_rest = self.framer.held() == 0 && !self.machine.is_busy();
+        let between = self.framer.held() == 0 && self.long.is_none();
+        let at_rest = between && !self.machine.is_busy();
         if at_rest && piece.ends_with(b"\n\n") && !self.marker.is_in(&piece) {
             return out.push(piece);
         }

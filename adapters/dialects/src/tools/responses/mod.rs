@@ -105,6 +105,7 @@ impl Machine for Responses {
         self.part(event, &kind, &root, judge, out)?;
         self.flush(out)?;
         if self.queue.is_empty() {
+            self.waiting.clear();
             self.numbers.rest();
         }
         Ok(())

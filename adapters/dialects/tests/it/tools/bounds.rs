@@ -102,6 +102,39 @@ fn text_passes_a_call_that_is_held() {
 }
 
 #[test]
+fn pings_and_blocks_that_had_begun_pass_a_call_that_is_held() {
+    let event = |data: &str| format!("data: {data}\n\n");
+    let first = event(
+        r#"{"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}"#,
+    );
+    let call = event(
+        r#"{"type":"content_block_start","index":1,"content_block":{"type":"tool_use","id":"t","name":"yes","input":{}}}"#,
+    );
+    let ping = event(r#"{"type":"ping"}"#);
+    let more = event(
+        r#"{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"a"}}"#,
+    );
+    let later = event(
+        r#"{"type":"content_block_start","index":2,"content_block":{"type":"text","text":""}}"#,
+    );
+    let stop = event(r#"{"type":"content_block_stop","index":1}"#);
+    let comment = ": still here\n\n".to_owned();
+    let mut firewall = Firewall::new(Api::Messages);
+    let mut tell = |event: &String| {
+        let mut out = Vec::new();
+        firewall.push(event.clone().into(), &mut |_| Ruling::Release, &mut out);
+        String::from_utf8(out.concat()).unwrap()
+    };
+    assert_eq!(tell(&first), first);
+    assert_eq!(tell(&call), "");
+    for passes in [&ping, &more, &comment] {
+        assert_eq!(tell(passes), *passes);
+    }
+    assert_eq!(tell(&later), "");
+    assert_eq!(tell(&stop), [call, stop, later].concat());
+}
+
+#[test]
 fn a_stream_that_is_cut_in_a_call_is_a_fault() {
     for api in APIS {
         let whole = stream(
