@@ -9,7 +9,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::Fault;
-use crate::json::{self, Str};
+use crate::json::{self, Reader, Str};
 
 /// JSON in which no object has a key twice.
 #[derive(Debug)]
@@ -109,6 +109,26 @@ impl<'a> Object<'a> {
         }
         Ok(found)
     }
+}
+
+/// How many keys in `json`, at any depth, some client might take for one of `names`.
+pub(super) fn mentions(json: &str, names: &[&str]) -> usize {
+    struct Mentions<'n> {
+        names: &'n [&'n str],
+        count: usize,
+    }
+    impl Reader for Mentions<'_> {
+        type At = ();
+        fn member(&mut self, (): (), key: &str) {
+            let mut names = self.names.iter();
+            self.count += usize::from(names.any(|name| folded(key).eq(folded(name))));
+        }
+        fn element(&mut self, (): ()) {}
+    }
+    let mut mentions = Mentions { names, count: 0 };
+    // What is no JSON mentions what it does before its mistake.
+    let _ = json::walk(json.as_bytes(), (), &mut mentions);
+    mentions.count
 }
 
 /// Letters as the most tolerant decoders compare them: Go's in any case, and with the two

@@ -75,7 +75,7 @@ impl Machine for Messages {
     ) -> Result<(), Fault> {
         let document = event.data().and_then(|data| Document::read(&data));
         let Some(document) = document else {
-            if suspect && event.data().is_some() {
+            if suspect {
                 return Err(Fault::Unreadable("an event is not strict JSON"));
             }
             out.push(event.raw().clone());
@@ -211,9 +211,7 @@ impl Messages {
     ) -> Result<(), Fault> {
         let index = index(root)?;
         let Some(call) = self.calls.get_mut(&index) else {
-            self.in_turn(event, index, out)?;
-            self.waiting.remove(&index);
-            return Ok(());
+            return self.in_turn(event, index, out);
         };
         let input = match (&call.input, call.pieces.trim()) {
             (Some(_), pieces) if !pieces.is_empty() => {
@@ -276,6 +274,7 @@ impl Messages {
             }
             self.calls.remove(&index);
         }
+        self.waiting.clear();
     }
 
     /// Lets the first pass.

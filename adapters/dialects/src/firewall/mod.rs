@@ -31,8 +31,13 @@ use crate::reply::Run;
 use crate::sse::{Event, Frame, Framer};
 use marker::{Marker, REACH};
 
-/// How much of one reply is held, in bytes, and how long one event may be.
+/// How much of the calls of one reply is held, in bytes, and how long an event may be
+/// that is read.
 pub const MAX_HELD: usize = 1024 * 1024;
+
+/// How long an event of Responses may be, in bytes: its last one says the whole reply
+/// again, and the request's tools and instructions with it.
+const MAX_REPEATED: usize = 8 * MAX_HELD;
 
 /// Where more than this is held, pieces are joined: a call that is released then has its
 /// arguments in one.
@@ -95,8 +100,8 @@ impl fmt::Display for Fault {
 
 impl std::error::Error for Fault {}
 
-/// One reply's way through. It holds an event and the events of open calls, each of at
-/// most [`MAX_HELD`].
+/// One reply's way through. It holds the events of open calls, at most [`MAX_HELD`], and
+/// one event more.
 #[derive(Debug)]
 pub struct Firewall {
     framer: Framer,
@@ -145,8 +150,12 @@ impl Firewall {
             Api::Responses => Box::new(responses::Responses::default()),
             Api::Generate => Box::new(generate::Generate::default()),
         };
+        let longest = match api {
+            Api::Responses => MAX_REPEATED,
+            _ => MAX_HELD,
+        };
         Self {
-            framer: Framer::with_limit(MAX_HELD),
+            framer: Framer::with_limit(longest),
             marker: Marker::of(api),
             machine,
             fault: None,
@@ -161,7 +170,8 @@ impl Firewall {
             return;
         }
         // Whole events, all of them harmless: they need not be told apart.
-        let at_rest = self.framer.held() == 0 && !self.machine.is_busy();
+        let between = self.framer.held() == 0 && self.long.is_none();
+        let at_rest = between && !self.machine.is_busy();
         if at_rest && piece.ends_with(b"\n\n") && !self.marker.is_in(&piece) {
             return out.push(piece);
         }
@@ -262,6 +272,9 @@ impl Firewall {
         }
     }
 }
+
+/// A key of a call is where no call is known to be.
+const MISPLACED: Fault = Fault::Unreadable("a call is in a strange place");
 
 /// Counts what is held.
 #[derive(Debug, Default)]

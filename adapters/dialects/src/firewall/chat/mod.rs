@@ -55,10 +55,7 @@ impl Machine for Chat {
         judge: Judge<'_>,
         out: &mut Vec<Bytes>,
     ) -> Result<(), Fault> {
-        let Some(data) = event.data() else {
-            out.push(event.raw().clone());
-            return Ok(());
-        };
+        let data = event.data().unwrap_or_default();
         if data.trim_ascii() == b"[DONE]" {
             return self.done(event, judge, out);
         }

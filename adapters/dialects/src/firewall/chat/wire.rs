@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use crate::firewall::Fault;
 use crate::firewall::document::{self, Document, Member, Object};
+use crate::firewall::{Fault, MISPLACED};
 
 /// A `chat.completion.chunk`, or a whole reply.
 pub(super) struct Chunk<'a> {
@@ -52,9 +52,18 @@ impl<'a> Chunk<'a> {
     pub(super) fn read(document: &'a Document) -> Result<Self, Fault> {
         let root = document.root()?;
         let choices = root.list("choices")?.into_iter().map(Told::read);
-        let choices = choices.collect::<Result<_, _>>()?;
+        let choices: Vec<Told<'a>> = choices.collect::<Result<_, _>>()?;
         root.find("usage")?;
         let usage = root.members.into_iter().find(|it| it.is("usage"));
+        let deltas = choices.iter().flat_map(|choice| &choice.deltas);
+        let known = deltas
+            .flat_map(|delta| &delta.members)
+            .filter(|it| is_call(it))
+            .count();
+        let mentioned = document::mentions(document.text(), &["tool_calls", "function_call"]);
+        if mentioned != known {
+            return Err(MISPLACED);
+        }
         Ok(Self {
             choices,
             counts: usage.as_ref().is_some_and(|it| !it.is_blank()),

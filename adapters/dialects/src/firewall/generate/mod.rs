@@ -68,13 +68,13 @@ impl Machine for Generate {
     ) -> Result<(), Fault> {
         let document = event.data().and_then(|data| Document::read(&data));
         let Some(document) = document else {
-            if suspect && event.data().is_some() {
+            if suspect {
                 return Err(UNREADABLE);
             }
             out.push(event.raw().clone());
             return Ok(());
         };
-        let chunk = Chunk::read(document.root()?)?;
+        let chunk = Chunk::read(document.text())?;
         let before = self.calls.len();
         let calls = self.take(&chunk, judge)?;
         let waits = self.waits(&calls) || (self.is_busy() && (chunk.ends() || !calls.is_empty()));
@@ -114,7 +114,7 @@ impl Machine for Generate {
         };
         let mut edits = Edits::default();
         for chunk in chunks {
-            let chunk = Chunk::read(document::object(chunk)?)?;
+            let chunk = Chunk::read(chunk)?;
             let calls = self.take(&chunk, judge)?;
             if self.waits(&calls) {
                 return Err(Fault::Unreadable("a whole reply has half of a call"));
@@ -235,7 +235,7 @@ impl Generate {
             self.held.free(first.event.raw().len());
             let data = first.event.data().unwrap_or_default();
             let document = Document::read(&data).ok_or(UNREADABLE)?;
-            let chunk = Chunk::read(document.root()?)?;
+            let chunk = Chunk::read(document.text())?;
             let edit = self.edit(&document, &chunk, &first.calls, true);
             out.extend(edit.event(&first.event));
         }

@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use crate::firewall::Fault;
 use crate::firewall::document::{self, Object};
+use crate::firewall::{Fault, MISPLACED};
 
 /// A `GenerateContentResponse`.
 pub(super) struct Chunk<'a> {
@@ -29,6 +29,8 @@ pub(super) struct Part<'a> {
     /// As it was spelled.
     pub json: &'a str,
     pub piece: Option<Piece<'a>>,
+    /// Whether it has the key of a call.
+    keyed: bool,
     /// Whether it is nothing but an empty text.
     pub blank: bool,
 }
@@ -46,11 +48,17 @@ pub(super) struct Piece<'a> {
 }
 
 impl<'a> Chunk<'a> {
-    pub(super) fn read(root: Object<'a>) -> Result<Self, Fault> {
+    pub(super) fn read(json: &'a str) -> Result<Self, Fault> {
+        let root = document::object(json)?;
         let candidates = root.list("candidates")?.into_iter().map(Candidate::read);
         let says = ["promptFeedback", "error"].map(|name| root.get(name));
         let says = says.into_iter().collect::<Result<Vec<_>, _>>()?;
         let candidates: Vec<_> = candidates.collect::<Result<_, _>>()?;
+        let parts = candidates.iter().flat_map(|candidate| &candidate.parts);
+        let known: usize = parts.map(Part::mentions).sum();
+        if known != document::mentions(json, CALL) {
+            return Err(MISPLACED);
+        }
         Ok(Self {
             speaks: candidates.is_empty() || says.iter().any(Option::is_some),
             candidates,
@@ -103,11 +111,22 @@ impl<'a> Part<'a> {
         let call = part.get("functionCall")?;
         Ok(Self {
             json,
+            keyed: part.find("functionCall")?.is_some(),
             piece: call.map(Piece::read).transpose()?,
             blank: part.members.iter().all(document::Member::is_blank),
         })
     }
 }
+
+impl Part<'_> {
+    /// How often it has the key, its own arguments included.
+    fn mentions(&self) -> usize {
+        let arguments = self.piece.as_ref().and_then(|piece| piece.arguments);
+        usize::from(self.keyed) + arguments.map_or(0, |json| document::mentions(json, CALL))
+    }
+}
+
+const CALL: &[&str] = &["functionCall"];
 
 impl<'a> Piece<'a> {
     fn read(json: &'a str) -> Result<Self, Fault> {

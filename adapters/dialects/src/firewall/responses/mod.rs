@@ -82,10 +82,7 @@ impl Machine for Responses {
     ) -> Result<(), Fault> {
         let document = event.data().and_then(|data| Document::read(&data));
         let Some(document) = document else {
-            let empty = event
-                .data()
-                .is_none_or(|data| data.trim_ascii() == b"[DONE]");
-            if !empty && suspect {
+            if suspect {
                 return Err(UNREADABLE);
             }
             out.push(event.raw().clone());
@@ -106,7 +103,12 @@ impl Machine for Responses {
             return self.response(event, &document, response, ends, judge, out);
         }
         self.part(event, &kind, &root, judge, out)?;
-        self.flush(out)
+        self.flush(out)?;
+        if self.queue.is_empty() {
+            self.waiting.clear();
+            self.numbers.rest();
+        }
+        Ok(())
     }
 
     fn whole(&mut self, body: &Bytes, judge: Judge<'_>) -> Result<Bytes, Fault> {
@@ -330,7 +332,6 @@ impl Responses {
                 }
             }
         }
-        self.numbers.rest();
         Ok(())
     }
 
@@ -398,9 +399,10 @@ impl Responses {
             let Some(asked) = Asked::read(&item)? else {
                 continue;
             };
-            let known = self.calls.values().chain(self.calls.get(&index));
-            let known = known.filter(|call| call.asked.is(&asked));
-            let decision = match known.last().and_then(|call| call.decision.clone()) {
+            let is_it = |call: &&Item| call.asked.is(&asked);
+            let here = self.calls.get(&index).filter(is_it);
+            let known = here.or_else(|| self.calls.values().find(is_it));
+            let decision = match known.and_then(|call| call.decision.clone()) {
                 Some(decision) => decision,
                 None => asked.ask(&mut *judge),
             };
@@ -433,7 +435,7 @@ impl Item {
         }
         let said = [&self.pieces, &self.asked.arguments];
         let same = |said: &&String| said.trim().is_empty() || item::same(said, arguments);
-        if said.iter().all(|said| same(said)) {
+        if said.iter().all(same) {
             return Ok(());
         }
         Err(Fault::Unreadable("a call has two sets of arguments"))

@@ -31,7 +31,7 @@ impl Numbers {
         }
     }
 
-    /// Nothing waits any longer.
+    /// The event that was read has been told, and nothing waits.
     pub(super) fn rest(&mut self) {
         let follows = self.last.and_then(|last| last.checked_add(1));
         if self.next == follows {

@@ -47,9 +47,9 @@ pub fn none(_: &Call<'_>, _: usize) -> Ruling {
 }
 
 pub fn every_second(_: &Call<'_>, at: usize) -> Ruling {
-    match at % 2 {
-        0 => Ruling::Release,
-        _ => Ruling::Refuse("Not here.".into()),
+    match at.is_multiple_of(2) {
+        true => Ruling::Release,
+        false => Ruling::Refuse("Not here.".into()),
     }
 }
 

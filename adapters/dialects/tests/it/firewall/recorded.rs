@@ -5,7 +5,7 @@ use lattice_dialects::Api;
 use lattice_dialects::canonical::{Ended, Finish};
 use serde_json::Value;
 
-use super::cuts::everywhere;
+use super::cuts::{everywhere, in_pieces};
 use super::{APIS, Law, all, decoder, every_second, none, once};
 use crate::order::{Call, Choice, Told, decoded, decoded_whole};
 use crate::recorded::{Recording, recordings};
@@ -27,11 +27,14 @@ fn replies(api: Api, test: &str) -> Vec<Recording> {
     replies
 }
 
-/// Whether the judge lets the call pass that it is asked about as this many-th.
-fn allows(law: Law, at: usize) -> bool {
-    law as usize == all as Law as usize
-        || (law as usize == every_second as Law as usize && at % 2 == 0)
-}
+/// Which calls a judge lets pass, by the order in which it is asked.
+type Passes = fn(usize) -> bool;
+
+const JUDGES: [(Law, Passes); 3] = [
+    (all, |_| true),
+    (none, |_| false),
+    (every_second, |at| at.is_multiple_of(2)),
+];
 
 /// What a judge must have been asked of a call.
 fn asked(call: &Call) -> (String, Value) {
@@ -60,7 +63,7 @@ fn compare(
     before: &Told,
     after: &Told,
     asked_of: &[(String, String, bool)],
-    law: Law,
+    passes: Passes,
     finishes: bool,
 ) {
     assert_eq!(before.usage, after.usage);
@@ -69,7 +72,7 @@ fn compare(
     let told = asked_of.iter();
     let told = told.map(|(name, it, _)| (name.clone(), serde_json::from_str(it).unwrap()));
     assert_eq!(told.collect::<Vec<_>>(), expected);
-    let left = calls.iter().enumerate().filter(|(at, _)| allows(law, *at));
+    let left = calls.iter().enumerate().filter(|(at, _)| passes(*at));
     let left: Vec<_> = left.map(|(_, call)| asked(call)).collect();
     let after_calls = after.choices.values().flat_map(|it| &it.calls);
     assert_eq!(after_calls.map(asked).collect::<Vec<_>>(), left);
@@ -140,7 +143,7 @@ fn recorded_streams_lose_the_calls_that_are_refused_and_nothing_else() {
             let stream = std::str::from_utf8(&body).unwrap();
             let choices = reply.choices();
             let (before, ended) = decoded(&body, &mut *decoder(api, choices)).unwrap();
-            for law in [all as Law, none, every_second] {
+            for (law, passes) in JUDGES {
                 let got = once(api, stream, law);
                 assert_eq!(got.fault, None);
                 if ended != Ended::Whole || got.asked.is_empty() {
@@ -150,7 +153,7 @@ fn recorded_streams_lose_the_calls_that_are_refused_and_nothing_else() {
                 assert_eq!(ended, Ended::Whole);
                 println!("{}", reply.file);
                 let finishes = api != Api::Chat || stream.contains(r#""finish_reason":""#);
-                compare(&before, &after, &got.asked, law, finishes);
+                compare(&before, &after, &got.asked, passes, finishes);
                 streams += 1;
             }
         }
@@ -170,7 +173,7 @@ fn recorded_replies_in_one_piece_lose_the_same() {
             let Ok(before) = decoded_whole(&body, &mut *decoder(api, reply.choices())) else {
                 continue;
             };
-            for law in [all as Law, none, every_second] {
+            for (law, passes) in JUDGES {
                 let mut asked = Vec::new();
                 let mut judge = |call: &lattice_dialects::firewall::Call<'_>| {
                     let ruling = law(call, asked.len());
@@ -178,11 +181,11 @@ fn recorded_replies_in_one_piece_lose_the_same() {
                     ruling
                 };
                 let whole: Bytes = Firewall::new(api).whole(body.clone(), &mut judge).unwrap();
-                if law as usize == all as Law as usize {
+                if passes(1) {
                     assert_eq!(whole, body);
                 }
                 let after = decoded_whole(&whole, &mut *decoder(api, reply.choices())).unwrap();
-                compare(&before, &after, &asked, law, true);
+                compare(&before, &after, &asked, passes, true);
                 count += usize::from(!asked.is_empty());
             }
         }
@@ -192,7 +195,7 @@ fn recorded_replies_in_one_piece_lose_the_same() {
 
 #[test]
 fn a_cut_of_a_recorded_stream_does_not_show() {
-    let (mut whole, mut sampled) = (0, 0);
+    let (mut streams, mut short) = (0, 0);
     for api in APIS {
         for reply in replies(api, "a_cut_of_a_recorded_stream_does_not_show") {
             let body = reply.body();
@@ -200,16 +203,13 @@ fn a_cut_of_a_recorded_stream_does_not_show() {
             if !reply.is_stream() || once(api, stream, all).asked.is_empty() {
                 continue;
             }
-            // Every byte of what is short, a thousand places in what is long.
-            let step = if body.len() <= 4_000 {
-                1
-            } else {
-                body.len() / 1_000
-            };
-            everywhere(api, stream, every_second, step);
-            whole += usize::from(step == 1);
-            sampled += usize::from(step > 1);
+            in_pieces(api, stream, every_second, 23);
+            if body.len() <= 2_000 {
+                everywhere(api, stream, every_second);
+                short += 1;
+            }
+            streams += 1;
         }
     }
-    println!("{whole} streams at every byte, {sampled} at a thousand places");
+    println!("{streams} streams in pieces, {short} at every byte too");
 }

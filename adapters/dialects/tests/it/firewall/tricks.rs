@@ -59,6 +59,8 @@ fn a_key_that_some_client_would_take_is_a_fault() {
         ("tool_calls", "Tool_Calls"),
         ("tool_calls", "tool_callſ"),
         ("\"choices", "\"Choices"),
+        ("\"choices", "\"hoices"),
+        ("\"delta", "\"update"),
         ("\"delta", "\"DELTA"),
         ("\"function\":", "\"Function\":"),
         ("\"name", "\"Name"),
