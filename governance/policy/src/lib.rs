@@ -5,15 +5,21 @@
 //! both what the policy sees and what the cache is keyed by, so nothing can sway
 //! a decision without being in its key.
 //!
-//! Deliberately absent: budgets, rates and findings in the text (gate 3, never
+//! A set serves once it has passed the load gate, which finds what would end the
+//! process, swallow a refusal or differ from OPA before a request meets it.
+//!
+//! Deliberately absent: signatures of bundles, which nothing here verifies (a
+//! signed one is refused); budgets, rates and findings in the text (gate 3, never
 //! cached), and reloading, which builds a new [`PolicySet`].
 //!
-//! No other crate names regorus. Start reading at [`decide`].
+//! No other crate names regorus. Start reading at [`decide`] for a request, and
+//! at [`PolicySet::load`] for a set.
 
 mod cache;
 pub mod decide;
 mod decision;
 mod footprint;
+pub mod gate;
 pub mod input;
 pub mod set;
 #[cfg(test)]
@@ -21,5 +27,6 @@ mod tests;
 
 pub use decide::{Counts, Policy};
 pub use decision::EvaluationError;
+pub use gate::fault::{Fault, Position};
 pub use input::Input;
-pub use set::{LoadError, PolicySet};
+pub use set::{LoadError, PolicySet, Sources, StoreData};

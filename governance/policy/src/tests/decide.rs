@@ -84,8 +84,9 @@ fn time_is_the_requests_and_moves_the_key() {
 
 #[test]
 fn a_set_that_reads_the_time_itself_is_not_cached() {
-    let policy =
-        policy("decision := {\"allow\": time.now_ns() > 0, \"deny\": [], \"obligations\": []}");
+    let policy = policy(
+        "# lattice: not-cacheable\ndecision := {\"allow\": time.now_ns() > 0, \"deny\": [], \"obligations\": []}",
+    );
     for _ in 0..3 {
         let verdict = ask(&policy, &Request::sample());
         assert!(verdict.decision.allows() && !verdict.cached);

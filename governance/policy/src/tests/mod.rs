@@ -1,9 +1,14 @@
 //! The crate from outside, and samples of what it is asked about.
 
 mod decide;
+mod gate;
 mod input;
+mod limits;
+mod mutations;
 mod set;
 mod shipped;
+mod sources;
+mod store;
 
 use std::net::IpAddr;
 
@@ -14,7 +19,7 @@ use time::OffsetDateTime;
 use time::macros::datetime;
 use uuid::Uuid;
 
-use crate::{Input, PolicySet};
+use crate::{Input, LoadError, PolicySet, Sources, StoreData};
 
 /// Owns what an [`Input`] borrows.
 #[derive(Debug, Clone)]
@@ -90,7 +95,14 @@ impl Request {
 
 /// A set of one file: `body` in the package that is asked.
 fn set(body: &str) -> PolicySet {
-    PolicySet::load([("authz.rego", source(body))]).unwrap()
+    load([("authz.rego", source(body))]).unwrap()
+}
+
+/// The set of these files, by name and text.
+fn load<N: Into<String>, T: Into<String>>(
+    files: impl IntoIterator<Item = (N, T)>,
+) -> Result<PolicySet, LoadError> {
+    PolicySet::load(&Sources::of_files("", files), StoreData::default())
 }
 
 fn source(body: &str) -> String {

@@ -47,7 +47,7 @@ fn the_tests_in_rego_pass() {
 #[test]
 fn the_binary_ships_what_the_folder_holds() {
     let text = std::fs::read_to_string(folder().join("authz.rego")).unwrap();
-    let set = PolicySet::load([("policies/authz.rego", text)]).unwrap();
+    let set = super::load([("policies/authz.rego", text)]).unwrap();
     assert_eq!(set.revision(), PolicySet::shipped().unwrap().revision());
 }
 

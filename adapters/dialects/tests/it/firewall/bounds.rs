@@ -207,7 +207,14 @@ fn text_costs_little_beside_its_relay() {
 #[test]
 fn the_last_event_of_responses_may_say_a_long_reply_again() {
     let said = "word ".repeat(300_000);
-    let stream = stream(Api::Responses, &[text(&said)], Form { piece: 50_000, ..PLAIN });
+    let stream = stream(
+        Api::Responses,
+        &[text(&said)],
+        Form {
+            piece: 50_000,
+            ..PLAIN
+        },
+    );
     let got = once(Api::Responses, &stream, all);
     assert!(stream.len() > 2 * MAX_HELD);
     assert_eq!(got.text(), stream);

@@ -1,0 +1,78 @@
+//! What is found by evaluating: a set's own tests, and what regorus says of a
+//! set when it prepares it.
+
+use std::time::{Duration, Instant};
+
+use regorus::utils::limits::ExecutionTimerConfig;
+use regorus::{Engine, Value};
+
+use super::fault::{Fault, Faults};
+use super::program::{Program, TestRule};
+use super::syntax;
+use crate::set::{CHECK_INTERVAL, Sources};
+
+/// The longest that one test may take.
+pub const TEST_TIME_LIMIT: Duration = Duration::from_secs(2);
+/// The longest that all tests of a set may take, one by the other.
+pub const TESTS_TIME_LIMIT: Duration = Duration::from_secs(20);
+
+/// Runs every `test_…` of the set over `engine`, which has tests and data.
+pub(super) fn run(program: &Program, sources: &Sources, engine: &mut Engine, faults: &mut Faults) {
+    engine.set_execution_timer_config(ExecutionTimerConfig {
+        limit: TEST_TIME_LIMIT,
+        check_interval: CHECK_INTERVAL,
+    });
+    let started = Instant::now();
+    for test in program.tests() {
+        if test.name.starts_with("todo_") {
+            continue;
+        }
+        if started.elapsed() > TESTS_TIME_LIMIT {
+            faults.add(Fault::at(
+                test.file,
+                test.at,
+                format!(
+                    "the tests of the set take more than {} s",
+                    TESTS_TIME_LIMIT.as_secs()
+                ),
+                "leave the longest of them to a set of their own",
+            ));
+            return;
+        }
+        engine.set_input(Value::new_object());
+        match engine.eval_rule(test.path.clone()) {
+            Ok(Value::Bool(true)) => {}
+            Ok(value) => faults.add(failed(&test, &value)),
+            Err(error) => {
+                let fault = raised(sources, &test.file, &error.to_string());
+                faults.add(Fault {
+                    reason: format!("the test {} fails: {}", test.name, fault.reason),
+                    ..fault
+                });
+            }
+        }
+    }
+}
+
+fn failed(test: &TestRule, value: &Value) -> Fault {
+    let what = match value {
+        Value::Undefined => "is undefined",
+        Value::Bool(false) => "is false",
+        _ => "is not true",
+    };
+    Fault::at(
+        &test.file,
+        test.at,
+        format!("the test {} fails: it {what}", test.name),
+        "mend the policy or the test",
+    )
+}
+
+/// The fault that an error of an evaluation tells of.
+pub(crate) fn raised(sources: &Sources, file: &str, error: &str) -> Fault {
+    let (named, _, _) = syntax::locate(error);
+    let name = named.unwrap_or(file);
+    let mut files = sources.policies.iter().chain(&sources.tests);
+    let text = files.find(|file| file.name == name);
+    syntax::fault(name, text.map_or("", |file| &file.text), error)
+}

@@ -1,0 +1,317 @@
+//! A loaded policy set: read once, then asked from every thread.
+//!
+//! Start reading at [`PolicySet::load`]; what a set has to pass is in
+//! [`crate::gate`].
+
+mod bundle;
+mod data;
+mod folder;
+mod sources;
+
+use std::num::NonZeroU32;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use lattice_kernel::gates::Decision;
+use lattice_kernel::principal::Named;
+use lattice_kernel::{Ask, Dialect, Principal, Target, ToolCall};
+use regorus::utils::limits::ExecutionTimerConfig;
+use regorus::{Engine, Value};
+use sha2::{Digest, Sha256};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use crate::decision::{self, EvaluationError};
+use crate::footprint::Footprint;
+use crate::gate;
+use crate::gate::fault::{Fault, Faults};
+use crate::input::Input;
+
+pub use crate::gate::fault::LoadError;
+pub use data::StoreData;
+pub(crate) use data::{STORE, of as file_data};
+pub use sources::{DataFile, File, Manifest, Sources};
+
+/// What a set is asked for.
+pub const ENTRY_POINT: &str = "data.lattice.authz.decision";
+
+/// The longest that one evaluation may take.
+pub const TIME_LIMIT: Duration = Duration::from_millis(100);
+/// Steps between two looks at the clock: some milliseconds' worth, so that an
+/// ordinary evaluation, which has fewer, is not refused because its thread was
+/// made to wait.
+pub(crate) const CHECK_INTERVAL: NonZeroU32 = NonZeroU32::MIN.saturating_add(2047);
+
+/// Changes whenever the same input would be encoded otherwise.
+const KEY_DOMAIN: &[u8] = b"lattice.authz.decision.v1\0";
+
+/// Policies and data, ready to be asked.
+pub struct PolicySet {
+    /// Prepared; every evaluation works on a clone, which shares it.
+    engine: Engine,
+    /// What the files give.
+    data: Value,
+    revision: Arc<str>,
+    store_revision: i64,
+    context: Footprint,
+    cacheable: bool,
+    /// Of the files.
+    hash: [u8; 32],
+    /// Of the files and the store.
+    seed: Sha256,
+    warnings: Arc<[Fault]>,
+}
+
+impl PolicySet {
+    /// The set that ships in the binary, with nothing from the store. Its tests
+    /// are not run: that was done when it was built.
+    ///
+    /// # Errors
+    /// None, unless the build is broken.
+    pub fn shipped() -> Result<Self, LoadError> {
+        let sources = Sources {
+            tests: Vec::new(),
+            ..Sources::shipped()
+        };
+        Self::load(&sources, StoreData::default())
+    }
+
+    /// The set in the folder `dir`, with nothing from the store.
+    ///
+    /// # Errors
+    /// [`LoadError`], as for [`Sources::of_dir`] and [`Self::load`].
+    pub fn from_dir(dir: &Path) -> Result<Self, LoadError> {
+        Self::load(&Sources::of_dir(dir)?, StoreData::default())
+    }
+
+    /// The set of these files, after it has passed the load gate: every check,
+    /// its own tests (with nothing from the store), and an ordinary question.
+    ///
+    /// # Errors
+    /// [`LoadError`], which lists what was found.
+    pub fn load(sources: &Sources, store: StoreData) -> Result<Self, LoadError> {
+        if sources.policies.is_empty() {
+            let reason = "there is no policy, tests aside";
+            let mend = "name a folder or bundle that holds the set's .rego files";
+            return Err(Fault::of_file("*.rego", reason, mend).into());
+        }
+        let data = file_data(sources)?;
+        let gate::Passed {
+            mut program,
+            context,
+            cacheable,
+            warnings,
+        } = gate::check(sources, &data)?;
+        if let Some(manifest) = &sources.manifest {
+            let mut faults = Faults::default();
+            data::check_packages(&program, manifest, &mut faults);
+            faults.into_result()?;
+        }
+        if !program.tests().is_empty() {
+            let mut testing = program.testing.clone();
+            fill(&mut testing, &data, &StoreData::default())?;
+            gate::run_tests(&program, sources, &mut testing)?;
+        }
+        let hash = hash(sources);
+        let mut set = Self {
+            engine: std::mem::take(&mut program.serving),
+            data,
+            revision: revision(sources, &hash),
+            store_revision: store.revision,
+            context,
+            cacheable,
+            seed: seed(&hash, &store),
+            hash,
+            warnings: warnings.into(),
+        };
+        fill(&mut set.engine, &set.data, &store)?;
+        set.rehearse(sources)?;
+        Ok(set)
+    }
+
+    /// The same set over what the store holds now. Costs what preparing it
+    /// does, under a millisecond for the shipped one: nothing is parsed, and no
+    /// test is run.
+    ///
+    /// # Errors
+    /// [`LoadError`] where the set gives no decision on an ordinary question.
+    pub fn with_store(&self, store: StoreData) -> Result<Self, LoadError> {
+        let mut set = Self {
+            engine: self.engine.clone(),
+            data: self.data.clone(),
+            revision: self.revision.clone(),
+            store_revision: store.revision,
+            context: self.context,
+            cacheable: self.cacheable,
+            hash: self.hash,
+            seed: seed(&self.hash, &store),
+            warnings: self.warnings.clone(),
+        };
+        fill(&mut set.engine, &set.data, &store)?;
+        set.rehearse(&Sources::default())?;
+        Ok(set)
+    }
+
+    /// What the manifest calls the set, if it has one that does, and a hyphen;
+    /// then 16 hex digits that change with any file of it, tests aside.
+    #[must_use]
+    pub fn revision(&self) -> &Arc<str> {
+        &self.revision
+    }
+
+    /// Of what came from the store.
+    #[must_use]
+    pub fn store_revision(&self) -> i64 {
+        self.store_revision
+    }
+
+    /// What its author may want to know, though the set serves.
+    #[must_use]
+    pub fn warnings(&self) -> &[Fault] {
+        &self.warnings
+    }
+
+    /// The set's answer, made afresh.
+    ///
+    /// # Errors
+    /// [`EvaluationError`], which a caller has to take for a denial.
+    pub fn evaluate(&self, input: &Input<'_>) -> Result<Decision, EvaluationError> {
+        evaluate(&mut self.engine.clone(), input.document(self.context)?)
+    }
+
+    /// The key under which the answer may be kept; `None` where the same input
+    /// may get another answer next time.
+    pub(crate) fn cache_key(&self, input: &Input<'_>) -> Option<[u8; 32]> {
+        self.cacheable
+            .then(|| input.digest(self.context, &self.seed))
+    }
+
+    /// Prepares the engine and asks it ordinary questions.
+    fn rehearse(&mut self, sources: &Sources) -> Result<(), LoadError> {
+        // Any query prepares it.
+        let prepared = self.engine.eval_query("true".to_owned(), false);
+        prepared.map_err(|error| gate::raised(sources, ENTRY_POINT, &error.to_string()))?;
+        let context = self.context;
+        questions(|input| {
+            input
+                .document(context)
+                .and_then(|document| evaluate(&mut self.engine, document))
+                .map(drop)
+                .map_err(|error| {
+                    let text = error.to_string();
+                    let fault = gate::raised(sources, ENTRY_POINT, &text);
+                    Fault {
+                        reason: format!(
+                            "the set gives no decision on an ordinary request: {}",
+                            fault.reason
+                        ),
+                        ..fault
+                    }
+                    .into()
+                })
+        })
+    }
+}
+
+/// Shows `ask` the questions of a rehearsal.
+fn questions(mut ask: impl FnMut(&Input<'_>) -> Result<(), LoadError>) -> Result<(), LoadError> {
+    let named = |name: &str| Named {
+        id: Uuid::nil(),
+        name: name.into(),
+    };
+    let who = Principal {
+        team: Some(named("team")),
+        ..Principal::of_key(named("key"))
+    };
+    let model = Ask::listing(Dialect::OpenAi, "model");
+    let target = Target {
+        provider: "provider".into(),
+        model: "model".into(),
+        classification: None,
+        local: false,
+        price: None,
+        max_output_tokens: 4096,
+        weight: NonZeroU32::MIN,
+    };
+    let question = || Input::new(&who, &model, &target, OffsetDateTime::UNIX_EPOCH);
+    ask(&question())?;
+    ask(&question().about(ToolCall {
+        name: "tool",
+        arguments: "{}",
+        json: true,
+    }))
+}
+
+/// An engine with the limits of every evaluation, and nothing in it.
+pub(crate) fn new_engine() -> Engine {
+    let mut engine = Engine::new();
+    // As OPA does; what becomes undefined by it denies.
+    engine.set_strict_builtin_errors(false);
+    // Else `print` writes what it is given to standard error.
+    engine.set_gather_prints(true);
+    engine.set_execution_timer_config(ExecutionTimerConfig {
+        limit: TIME_LIMIT,
+        check_interval: CHECK_INTERVAL,
+    });
+    engine
+}
+
+/// Gives `engine` these data in place of those that it has.
+pub(crate) fn fill(engine: &mut Engine, files: &Value, store: &StoreData) -> Result<(), LoadError> {
+    engine.clear_data();
+    let store = store.value()?;
+    let filled = engine
+        .add_data(files.clone())
+        .and_then(|()| engine.add_data(store));
+    filled.map_err(|error| Fault::of_file("data.lattice.store", error.to_string(), "").into())
+}
+
+fn evaluate(engine: &mut Engine, input: Value) -> Result<Decision, EvaluationError> {
+    engine.set_input(input);
+    let value = engine.eval_rule(ENTRY_POINT.to_owned());
+    decision::read(&value.map_err(|error| EvaluationError::Failed(error.to_string()))?)
+}
+
+/// Of everything that can sway a decision, tests aside.
+fn hash(sources: &Sources) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    let mut text = |text: &str| {
+        hash.update((text.len() as u64).to_le_bytes());
+        hash.update(text);
+    };
+    for file in &sources.policies {
+        text("policy");
+        text(&file.name);
+        text(&file.text);
+    }
+    for file in &sources.data {
+        text("data");
+        file.path.iter().for_each(|name| text(name));
+        text(&file.name);
+        text(&file.text);
+    }
+    hash.finalize().into()
+}
+
+fn revision(sources: &Sources, hash: &[u8; 32]) -> Arc<str> {
+    let content: String = hash
+        .iter()
+        .take(8)
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    match &sources.manifest {
+        Some(manifest) if !manifest.revision.is_empty() => {
+            format!("{}-{content}", manifest.revision).into()
+        }
+        _ => content.into(),
+    }
+}
+
+fn seed(hash: &[u8; 32], store: &StoreData) -> Sha256 {
+    Sha256::new()
+        .chain_update(KEY_DOMAIN)
+        .chain_update(hash)
+        .chain_update(store.revision.to_le_bytes())
+        .chain_update(Sha256::digest(store.json.as_bytes()))
+}
