@@ -23,6 +23,10 @@ impl Deref for Body {
 
 /// It offers no tools.
 impl lattice_kernel::Body for Body {
+    fn tools(&self) -> Vec<Box<str>> {
+        Vec::new()
+    }
+
     fn without_tools(self, _: &[Box<str>]) -> Result<Self, Refusal> {
         Ok(self)
     }

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use crate::Api;
 use crate::anthropic::messages::{self, MessagesRequest};
 use crate::canonical::{Request, Unsupported, Usage};
+use crate::firewall::Firewall;
 use crate::gemini::generate::{self, GenerateRequest, GenerateWatch};
 use crate::openai::chat::{self, ChatRequest};
 use crate::openai::responses::{self, ResponsesRequest};
@@ -167,6 +168,12 @@ impl Inbound {
             Self::Messages(request) => request.writers(labels),
             Self::Generate(request) => request.writers(labels),
         }
+    }
+
+    /// Judges the tool calls in the reply to it, as the caller is about to get them.
+    #[must_use]
+    pub fn firewall(&self) -> Firewall {
+        Firewall::new(self.api())
     }
 
     /// The usage that a reply in one piece reports, where it is of this request's own

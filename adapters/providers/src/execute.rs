@@ -113,26 +113,24 @@ impl Outbound {
     pub fn body(&self) -> &Bytes {
         self.asked.body()
     }
-
-    /// The same without the tools of these names, as the facts spell them; what the
-    /// gates ask of it is read again.
-    ///
-    /// # Errors
-    /// [`ToolNeeded`] names the field that cannot do without one of them.
-    pub fn without_tools(self, gone: &[Box<str>]) -> Result<Self, ToolNeeded> {
-        let gone: Vec<&str> = gone.iter().map(AsRef::as_ref).collect();
-        let asked = self.asked.without_tools(&gone)?;
-        Ok(Self { asked, ..self })
-    }
 }
 
 impl Body for Outbound {
+    fn tools(&self) -> Vec<Box<str>> {
+        let names = self.facts().tool_names.iter();
+        names.map(|name| name.as_str().into()).collect()
+    }
+
     fn without_tools(self, names: &[Box<str>]) -> Result<Self, Refusal> {
-        let message = format!(
-            "The tools {} are not open to this key; leave them out.",
-            names.join(", ")
-        );
-        Err(Refusal::new(Gate::Authorization, Code::PolicyTool, message).field("tools"))
+        let gone: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
+        match self.asked.without_tools(&gone) {
+            Ok(asked) => Ok(Self { asked, ..self }),
+            Err(needed) => {
+                let message = format!("{needed}.");
+                Err(Refusal::new(Gate::Authorization, Code::PolicyTool, message)
+                    .field(needed.field))
+            }
+        }
     }
 }
 

@@ -227,6 +227,9 @@ impl Plan {
 
 /// A parsed body that the gates may change.
 pub trait Body: Send + Sized {
+    /// The names of the tools on offer, in their order.
+    fn tools(&self) -> Vec<Box<str>>;
+
     /// Takes the tools of these names out, so that the model is not offered them.
     ///
     /// # Errors
@@ -236,6 +239,10 @@ pub trait Body: Send + Sized {
 
 /// No body, and so no tools.
 impl Body for () {
+    fn tools(&self) -> Vec<Box<str>> {
+        Vec::new()
+    }
+
     fn without_tools(self, _: &[Box<str>]) -> Result<Self, Refusal> {
         Ok(())
     }

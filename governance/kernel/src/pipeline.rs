@@ -153,15 +153,7 @@ fn authorize<I, Z: Authorization, C, A, X, B: Body>(
     draft.pass(Gate::Authorization);
     match (verdict, denied) {
         (Some(verdict), _) => {
-            dropped.retain(|name| ask.tools.contains(name));
-            dropped.sort_unstable();
-            dropped.dedup();
-            let body = if dropped.is_empty() {
-                body
-            } else {
-                ask.tools.retain(|name| !dropped.contains(name));
-                body.without_tools(&dropped)?
-            };
+            let (body, dropped) = without_tools(body, &mut ask, &dropped)?;
             Ok(Authorized {
                 principal: who.principal,
                 ask,
@@ -187,6 +179,24 @@ fn authorize<I, Z: Authorization, C, A, X, B: Body>(
             ))
         }
     }
+}
+
+/// Takes tools out of the request, and says which went: some take others along.
+fn without_tools<B: Body>(
+    body: B,
+    ask: &mut Ask,
+    gone: &[Box<str>],
+) -> Result<(B, Vec<Box<str>>), Refusal> {
+    if !ask.tools.iter().any(|name| gone.contains(name)) {
+        return Ok((body, Vec::new()));
+    }
+    let body = body.without_tools(gone)?;
+    let offered = std::mem::replace(&mut ask.tools, body.tools());
+    let went = offered
+        .into_iter()
+        .filter(|name| !ask.tools.contains(name))
+        .collect();
+    Ok((body, went))
 }
 
 fn is_listed<Z: Authorization>(

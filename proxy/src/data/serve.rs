@@ -206,7 +206,7 @@ async fn lost(
     no_route: &NoRoute,
 ) -> pingora::Result<After> {
     let (status, message) = match no_route {
-        NoRoute::Path => (StatusCode::NOT_FOUND, routes::SERVED.to_owned()),
+        NoRoute::Path => (StatusCode::NOT_FOUND, routes::ELSEWHERE.to_owned()),
         NoRoute::WebSocket => (
             StatusCode::UPGRADE_REQUIRED,
             "This route is not offered over a WebSocket; send a POST, streamed if you like."

@@ -5,6 +5,7 @@ use lattice_dialects::Inbound;
 use lattice_dialects::anthropic::messages::MessagesRequest;
 use lattice_dialects::count::CountRequest;
 use lattice_dialects::embed::{EmbedRequest, OpenAiRequest};
+use lattice_kernel::{Body as _, Code};
 use lattice_providers::{Asked, Forwarded, Outbound};
 
 fn outbound(asked: Asked) -> Outbound {
@@ -40,8 +41,10 @@ fn what_cannot_do_without_says_so() {
     let body = r#"{"model":"m","max_tokens":1,"messages":[{"role":"user","content":"x"}],"tools":[{"name":"f"}],"tool_choice":{"type":"any"}}"#;
     let claude = MessagesRequest::parse(Bytes::from_static(body.as_bytes())).unwrap();
     let out = outbound(Asked::Generation(Inbound::Messages(claude)));
-    let needed = out.without_tools(&["f".into()]).unwrap_err();
-    assert_eq!((needed.field, &*needed.tool), ("tool_choice", "f"));
+    let refusal = out.without_tools(&["f".into()]).unwrap_err();
+    assert_eq!(refusal.code, Code::PolicyTool);
+    assert_eq!(refusal.param.as_deref(), Some("tool_choice"));
+    assert!(refusal.message.contains("\"f\""), "{}", refusal.message);
 }
 
 #[test]

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use lattice_kernel::gates::Decision;
 use lattice_kernel::principal::Named;
-use lattice_kernel::{Ask, Dialect, Principal, Target};
+use lattice_kernel::{Ask, Dialect, Principal, Target, ToolCall};
 use regorus::utils::limits::ExecutionTimerConfig;
 use regorus::{Engine, Value};
 use sha2::{Digest, Sha256};
@@ -194,7 +194,9 @@ impl PolicySet {
         prepared.map_err(|error| gate::raised(sources, ENTRY_POINT, &error.to_string()))?;
         let context = self.context;
         questions(|input| {
-            input.document(context).and_then(|document| evaluate(&mut self.engine, document))
+            input
+                .document(context)
+                .and_then(|document| evaluate(&mut self.engine, document))
                 .map(drop)
                 .map_err(|error| {
                     let text = error.to_string();
@@ -232,12 +234,13 @@ fn questions(mut ask: impl FnMut(&Input<'_>) -> Result<(), LoadError>) -> Result
         max_output_tokens: 4096,
         weight: NonZeroU32::MIN,
     };
-    ask(&Input::new(
-        &who,
-        &model,
-        &target,
-        OffsetDateTime::UNIX_EPOCH,
-    ))
+    let question = || Input::new(&who, &model, &target, OffsetDateTime::UNIX_EPOCH);
+    ask(&question())?;
+    ask(&question().about(ToolCall {
+        name: "tool",
+        arguments: "{}",
+        json: true,
+    }))
 }
 
 /// An engine with the limits of every evaluation, and nothing in it.

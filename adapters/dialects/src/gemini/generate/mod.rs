@@ -22,6 +22,7 @@ mod write;
 
 pub use array::ArrayFraming;
 pub use count::{CountRequest, count_path};
+pub(crate) use decode::Partial;
 pub use decode::{Decoder, MADE_ID};
 
 pub use encode::{encode, encode_count};

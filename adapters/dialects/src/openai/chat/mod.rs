@@ -17,6 +17,7 @@ mod watch;
 use crate::error::ErrorBody;
 
 pub use compose::{Server, encode};
+pub(crate) use decode::Arguments as Braces;
 pub use decode::Decoder;
 pub use encode::{ReplyEncoder, StreamEncoder};
 pub use reply::usage_of;
