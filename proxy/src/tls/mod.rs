@@ -10,3 +10,6 @@ mod peer;
 pub use acceptor::{Accepted, Acceptor, First};
 pub use admin::Handshakes;
 pub use files::{ClientCertificates, Files, moment};
+
+#[cfg(test)]
+mod tests;
