@@ -353,6 +353,26 @@ fn the_stop_is_as_orderly_as_without_encryption() {
 }
 
 #[test]
+fn a_client_that_leaves_cancels_its_upstream() {
+    let secured = Secured::start("", "", &[]);
+    let key = secured.gateway.key("k", &[]);
+    for says_so in [true, false] {
+        let mut connection = secured.open();
+        let long = ask("mock/mock?chunks=600&delay_ms=100", r#","stream":true"#);
+        connection.send(chat_request(&key, &long));
+        assert_eq!(connection.head().status, 200);
+        assert_eq!(secured.upstream.mock.running(), 1);
+        if says_so {
+            connection.half_close();
+        }
+        drop(connection);
+        eventually(Duration::from_secs(5), "the upstream is cancelled", || {
+            secured.upstream.mock.running() == 0
+        });
+    }
+}
+
+#[test]
 fn a_client_that_reads_nothing_is_sent_no_more_than_it_can_take() {
     const EVENT: u64 = 64 << 10;
     const EVENTS: u64 = 1000;
@@ -488,7 +508,42 @@ fn files_that_cannot_be_used_are_refused_by_name_and_no_key_is_shown() {
         }
         report += &format!("{what}\n  {}\n", said.trim_end());
     }
-    insta::assert_snapshot!(report, @"");
+    insta::assert_snapshot!(report, @r"
+    no file
+      lattice: server.tls.cert: cannot read none.crt: No such file or directory (os error 2); correct the path, or let this user read it
+    the key in both places
+      lattice: server.tls.cert: tls.key holds no certificate; put it there in PEM form, from `-----BEGIN` to `-----END`
+    the certificate in both places
+      lattice: server.tls.key: tls.crt holds no private key; put it there in PEM form, from `-----BEGIN` to `-----END`
+    the key of another
+      lattice: server.tls.key: other.key is not the key of the certificate in tls.crt, whose own certificate must come first; put the two that belong together there
+    two keys
+      lattice: server.tls.key: both.key holds more than one private key; keep that of the certificate
+    a key in one line
+      lattice: server.tls.key: one-line.key is damaged; put the private key there in PEM form, each marker on a line of its own
+    half a key
+      lattice: server.tls.key: cut.key is damaged; put the private key there in PEM form, each marker on a line of its own
+    an encrypted key
+      lattice: server.tls.key: locked.key holds an encrypted key; decrypt it with `openssl pkey`, and let nobody else read it
+    a key that is none
+      lattice: server.tls.key: nonsense.key is no key that is usable here; make one with RSA of 2048 bits or more, ECDSA on P-256 or P-384, or Ed25519
+    a certificate of yesterday
+      lattice: server.tls.cert: ended.crt holds a certificate that ended at 2001-01-01T00:00:00Z; renew it
+    a certificate of tomorrow
+      lattice: server.tls.cert: early.crt holds a certificate that is not valid before 3000-01-01T00:00:00Z; wait until then, or set this machine's clock right
+    an empty CA
+      lattice: server.tls.client_ca: empty holds no certificate; put it there in PEM form, from `-----BEGIN` to `-----END`
+    a CA that is a key
+      lattice: server.tls.client_ca: tls.key holds no certificate; put it there in PEM form, from `-----BEGIN` to `-----END`
+    certificates that nobody verifies
+      lattice: server.tls.client_ca: is missing: certificates of clients are verified against it; point it at the certificate of whoever issues them
+    a list of yesterday
+      lattice: server.tls.client_crl: old.crl holds a revocation list that is out of date since 2001-01-01T00:00:00Z; fetch the new one
+    a list that is none
+      lattice: server.tls.client_crl: empty holds no revocation list; put it there in PEM form, from `-----BEGIN` to `-----END`
+    no key
+      lattice: lattice.yaml:1:40: `key` is missing
+    ");
 }
 
 /// The framing cases that must be refused: over TLS they are as well, and the

@@ -213,9 +213,8 @@ impl Place<'_> {
     }
 
     /// Every section of this kind; none is refused, and so is anything that breaks off.
-    fn sections<T: PemObject>(&self, kind: &str) -> Result<Vec<T>, ConfigError> {
-        let bytes = self.read()?;
-        let sections: Result<Vec<T>, _> = T::pem_slice_iter(&bytes).collect();
+    fn sections<T: PemObject>(&self, bytes: &[u8], kind: &str) -> Result<Vec<T>, ConfigError> {
+        let sections: Result<Vec<T>, _> = T::pem_slice_iter(bytes).collect();
         match sections {
             Ok(sections) if !sections.is_empty() => Ok(sections),
             Ok(_) => Err(self.refuse(&format!(
@@ -231,16 +230,17 @@ impl Place<'_> {
 
 /// The certificates in a file; at least one.
 fn certificates(place: &Place<'_>) -> Result<Vec<CertificateDer<'static>>, ConfigError> {
-    place.sections("certificate")
+    place.sections(&place.read()?, "certificate")
 }
 
 fn key(place: &Place<'_>) -> Result<PrivateKeyDer<'static>, ConfigError> {
-    if place.read()?.windows(9).any(|word| word == b"ENCRYPTED") {
+    let bytes = place.read()?;
+    if bytes.windows(9).any(|word| word == b"ENCRYPTED") {
         return Err(place.refuse(
             "holds an encrypted key; decrypt it with `openssl pkey`, and let nobody else read it",
         ));
     }
-    let mut keys = place.sections("private key")?;
+    let mut keys = place.sections(&bytes, "private key")?;
     match (keys.pop(), keys.is_empty()) {
         (Some(key), true) => Ok(key),
         _ => Err(place.refuse("holds more than one private key; keep that of the certificate")),
@@ -252,7 +252,8 @@ fn revocations(
     place: &Place<'_>,
     now: OffsetDateTime,
 ) -> Result<Vec<CertificateRevocationListDer<'static>>, ConfigError> {
-    let lists: Vec<CertificateRevocationListDer<'static>> = place.sections("revocation list")?;
+    let lists: Vec<CertificateRevocationListDer<'static>> =
+        place.sections(&place.read()?, "revocation list")?;
     for list in &lists {
         let (_, list) = CertificateRevocationList::from_der(list)
             .map_err(|_| place.refuse("holds a revocation list that cannot be read"))?;
