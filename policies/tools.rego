@@ -16,8 +16,10 @@ default offered := []
 
 offered := input.context.tools
 
+# Each name costs time, and a decision may not have more obligations than 1024.
 offer_understood if {
 	is_array(offered)
+	count(offered) <= 512
 	every name in offered { is_string(name) }
 }
 
@@ -112,7 +114,7 @@ reasons contains {
 
 reasons contains {
 	"code": "policy_denied",
-	"msg": "The tools on offer are not a list of names; give context.tools as one.",
+	"msg": "The tools on offer are not a list of at most 512 names; offer fewer tools, each by its name.",
 } if {
 	asks_for_model
 	not tools_in_order

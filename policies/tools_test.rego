@@ -262,3 +262,9 @@ test_nonsense_on_offer_is_refused if {
 		ruled([deny_shell], offering(nonsense)).allow == false
 	}
 }
+
+test_more_tools_than_can_be_judged_are_refused if {
+	names := [format_int(number, 10) | some number in numbers.range(1, 513)]
+	ruled([], offering(names)).allow == false
+	ruled([], offering(array.slice(names, 0, 512))).allow
+}

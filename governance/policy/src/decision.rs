@@ -4,8 +4,9 @@ use lattice_kernel::Code;
 use lattice_kernel::gates::{Decision, Denial, Obligation};
 use regorus::Value;
 
-/// Reasons and obligations that one decision may have.
-const ENTRIES: usize = 64;
+/// Reasons and obligations that one decision may have. The shipped set has an
+/// obligation for each tool that it takes out of a request.
+const ENTRIES: usize = 1024;
 /// Characters of a message that a caller is shown.
 const MESSAGE: usize = 512;
 /// Bytes of one obligation. A longer one cannot be cut, so it is an error.
@@ -66,7 +67,7 @@ fn entries<'a>(
     };
     if entries.len() > ENTRIES {
         return Err(EvaluationError::Malformed(
-            "a list has more than 64 entries",
+            "a list has more than 1024 entries",
         ));
     }
     Ok(entries)
@@ -189,7 +190,7 @@ mod tests {
         );
         let many = format!(
             r#"{{"allow": true, "deny": [], "obligations": [{}{{"type": "x"}}]}}"#,
-            r#"{"type": "x"},"#.repeat(64)
+            r#"{"type": "x"},"#.repeat(1024)
         );
         for text in [
             "true",
