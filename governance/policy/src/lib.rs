@@ -10,16 +10,24 @@
 //!
 //! No other crate names regorus. Start reading at [`decide`].
 
+pub mod authzen;
 mod cache;
+mod counts;
+mod current;
 pub mod decide;
 mod decision;
 mod footprint;
 pub mod input;
+pub mod log;
+mod options;
+mod seed;
 pub mod set;
 #[cfg(test)]
 mod tests;
 
-pub use decide::{Counts, Policy};
+pub use counts::Counts;
+pub use decide::{Mismatch, Policy};
 pub use decision::EvaluationError;
 pub use input::Input;
+pub use options::Options;
 pub use set::{LoadError, PolicySet};

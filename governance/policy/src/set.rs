@@ -22,6 +22,7 @@ use uuid::Uuid;
 use crate::decision::{self, EvaluationError};
 use crate::footprint::Reach;
 use crate::input::Input;
+use crate::seed::{SCHEMA, Seed};
 
 const ENTRY_POINT: &str = "data.lattice.authz.decision";
 const SHIPPED: &str = include_str!("../../../policies/authz.rego");
@@ -37,9 +38,6 @@ const CHECK_INTERVAL: u32 = 2048;
 const MAX_FILES: usize = 256;
 /// Bytes; regorus has the same limit for a policy file.
 const MAX_FILE: usize = 1024 * 1024;
-
-/// Changes whenever the same input would be encoded otherwise.
-const KEY_DOMAIN: &[u8] = b"lattice.authz.decision.v1\0";
 
 /// Policies and data, ready to be asked.
 pub struct PolicySet {
@@ -154,14 +152,22 @@ impl PolicySet {
         if files.iter().all(|(name, _)| name == DATA) {
             return Err(LoadError::Empty);
         }
-        let hash = hash.finalize();
-        let revision = hash
+        let hash: [u8; 32] = hash.finalize().into();
+        let revision: Arc<str> = hash
             .iter()
             .take(8)
             .map(|byte| format!("{byte:02x}"))
             .collect::<String>()
             .into();
-        let seed = Sha256::new().chain_update(KEY_DOMAIN).chain_update(hash);
+        let seed = Seed {
+            schema: SCHEMA,
+            revision: &revision,
+            files: &hash,
+            data_revision: 0,
+            data: &[0; 32],
+            entry_point: ENTRY_POINT,
+        };
+        let seed = seed.start();
         let mut set = Self {
             engine,
             revision,
@@ -189,12 +195,55 @@ impl PolicySet {
         )
     }
 
+    /// The value of any rule for this input.
+    ///
+    /// # Errors
+    /// The engine gave up, or has no such rule.
+    pub(crate) fn ask(&self, rule: &str, input: Value) -> Result<Value, EvaluationError> {
+        let mut engine = self.engine.clone();
+        engine.set_input(input);
+        let value = engine.eval_rule(rule.to_owned());
+        value.map_err(|error| EvaluationError::Failed(error.to_string()))
+    }
+
+    /// What is decided on an input that was put together elsewhere.
+    ///
+    /// # Errors
+    /// As for [`Self::evaluate`].
+    pub(crate) fn evaluate_value(&self, input: Value) -> Result<Decision, EvaluationError> {
+        evaluate(&mut self.engine.clone(), input)
+    }
+
+    /// Whether a policy of the set is in `package`, written from `data` on.
+    pub(crate) fn has_package(&self, package: &str) -> bool {
+        let packages = self.engine.get_packages().unwrap_or_default();
+        packages.iter().any(|name| name == package)
+    }
+
+    /// Of what came from the store.
+    pub(crate) fn data_revision(&self) -> i64 {
+        0
+    }
+
+    /// What the set sees of the question.
+    ///
+    /// # Errors
+    /// As for [`Input::document`].
+    pub(crate) fn document(&self, input: &Input<'_>) -> Result<Value, EvaluationError> {
+        input.document(self.reach.context)
+    }
+
     /// The key under which the answer may be kept; `None` where the same input
     /// may get another answer next time.
     pub(crate) fn cache_key(&self, input: &Input<'_>) -> Option<[u8; 32]> {
         self.reach
             .repeatable
             .then(|| input.digest(self.reach.context, &self.seed))
+    }
+
+    /// For how long the answer to the question stands, as far as the clock goes.
+    pub(crate) fn lasts(&self, input: &Input<'_>) -> Duration {
+        input.lasts(self.reach.context)
     }
 
     /// Asks an ordinary question, on the engine itself: that prepares it.

@@ -4,6 +4,7 @@ mod decide;
 mod input;
 mod set;
 mod shipped;
+mod swap;
 
 use std::net::IpAddr;
 
