@@ -3,6 +3,7 @@
 use lattice_kernel::Code;
 use lattice_kernel::gates::{Decision, Denial, Obligation};
 use regorus::Value;
+use serde_json::json;
 
 /// Reasons and obligations that one decision may have. The shipped set has an
 /// obligation for each tool that it takes out of a request.
@@ -29,6 +30,43 @@ pub enum EvaluationError {
     /// A tool call was to be judged whose arguments are not a JSON object.
     #[error("the arguments of the tool call are not a JSON object that the engine reads")]
     Arguments,
+}
+
+impl EvaluationError {
+    /// One word, which quotes neither policy nor input.
+    pub(crate) fn code(&self) -> &'static str {
+        match self {
+            Self::Failed(_) => "failed",
+            Self::Undefined => "undefined",
+            Self::Malformed(_) => "malformed",
+            Self::Arguments => "arguments",
+        }
+    }
+}
+
+/// The form that [`read`] reads.
+pub(crate) fn write(decision: &Decision) -> serde_json::Value {
+    let deny = decision.deny.iter().map(|denial| {
+        let Denial { code, message } = denial;
+        json!({"code": code.as_str(), "msg": &**message})
+    });
+    // Text of ours, which is JSON.
+    let parsed = |text: &str| serde_json::from_str(text).unwrap_or(serde_json::Value::Null);
+    let obligations = decision
+        .obligations
+        .iter()
+        .map(|obligation| match obligation {
+            Obligation::DropTool(name) => json!({"type": "drop_tool", "name": &**name}),
+            Obligation::SetArguments(text) => {
+                json!({"type": "set_arguments", "arguments": parsed(text)})
+            }
+            Obligation::Unknown(text) => parsed(text),
+        });
+    json!({
+        "allow": decision.allow,
+        "deny": deny.collect::<Vec<_>>(),
+        "obligations": obligations.collect::<Vec<_>>(),
+    })
 }
 
 /// Reads `{"allow": bool, "deny": [{"code", "msg"}], "obligations": [{…}]}`; each
@@ -98,14 +136,14 @@ fn obligation(entry: &Value) -> Result<Obligation, EvaluationError> {
     match (&**kind, &entry["name"], &entry["arguments"]) {
         ("drop_tool", Value::String(name), _) => Ok(Obligation::DropTool((&**name).into())),
         ("set_arguments", _, arguments @ Value::Object(_)) => {
-            json(arguments, ARGUMENTS).map(Obligation::SetArguments)
+            canonical(arguments, ARGUMENTS).map(Obligation::SetArguments)
         }
-        _ => json(entry, OBLIGATION).map(Obligation::Unknown),
+        _ => canonical(entry, OBLIGATION).map(Obligation::Unknown),
     }
 }
 
 /// Canonical JSON of at most so many bytes.
-fn json(value: &Value, most: usize) -> Result<Box<str>, EvaluationError> {
+fn canonical(value: &Value, most: usize) -> Result<Box<str>, EvaluationError> {
     match serde_json::to_string(value) {
         Ok(text) if text.len() <= most => Ok(text.into()),
         _ => Err(EvaluationError::Malformed("an obligation is too long")),
@@ -170,6 +208,18 @@ mod tests {
                 unknown(r#"{"type":"drop_tool"}"#),
                 unknown(r#"{"arguments":"x","type":"set_arguments"}"#),
             ]
+        );
+    }
+
+    #[test]
+    fn what_was_read_is_written_as_it_was() {
+        let text = r#"{"allow": false, "deny": [{"code": "policy_tool", "msg": "No."}], "obligations": [
+            {"type": "drop_tool", "name": "shell"}, {"type": "set_arguments", "arguments": {"a": [1, "x"]}},
+            {"type": "mask", "a": {"b": null}}]}"#;
+        let written = write(&read_json(text).unwrap());
+        assert_eq!(
+            written,
+            serde_json::from_str::<serde_json::Value>(text).unwrap()
         );
     }
 

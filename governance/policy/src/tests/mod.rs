@@ -10,6 +10,7 @@ mod set;
 mod shipped;
 mod sources;
 mod store;
+mod swap;
 
 use std::net::IpAddr;
 
