@@ -121,7 +121,8 @@ impl Running {
         state: State,
         (journal, recovered): (Journal, Recovered),
     ) -> Result<Self, CommandError> {
-        let (gateway, managed) = assemble(config, state, &journal, &recovered, listeners.acceptors()).await?;
+        let (gateway, managed) =
+            assemble(config, state, &journal, &recovered, listeners.acceptors()).await?;
         let (stop, stopping) = watch::channel(false);
         let background = background::start(&gateway, managed.as_ref());
         let serving = listen::serve(listeners, &gateway, &stopping)?;
