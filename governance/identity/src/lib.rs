@@ -5,18 +5,25 @@
 //! is kept in memory until the store's revision rises, and outlives an outage of
 //! the store for a stated time.
 //!
-//! Deliberately absent: SQL (the store crate implements [`KeyStore`]), reading
+//! Deliberately absent: SQL (the store crate implements [`KeyStore`] and [`Directory`]), reading
 //! the pepper's file, and what a principal may do (gate 2).
 //!
-//! Start reading at [`api_key`].
+//! Start reading at [`api_key`]; who stands behind a token or a certificate is in
+//! [`directory`].
 
 pub mod api_key;
+pub mod directory;
 pub mod key;
 pub mod pepper;
+mod recall;
 mod refusals;
+mod remembered;
 pub mod store;
 
 pub use api_key::ApiKeys;
+pub use directory::{Directory, Handle, Holder, Team};
 pub use key::LatticeKey;
 pub use pepper::{Pepper, PepperTooShort};
+pub use recall::Freshness;
+pub use remembered::Remembered;
 pub use store::{KeyRow, KeyStore, StoreFailure};
