@@ -21,6 +21,7 @@ impl KeyStore for Store {
             mac: row.mac,
             expires_at: row.expires_at,
             revoked_at: row.revoked_at,
+            disabled: false,
             principal: principal(row),
         }))
     }

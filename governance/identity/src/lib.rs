@@ -19,7 +19,9 @@ pub mod certificate;
 pub mod directory;
 pub mod key;
 pub mod pepper;
+mod recall;
 mod refusals;
+mod remembered;
 pub mod store;
 pub mod token;
 
@@ -29,5 +31,7 @@ pub use certificate::Certificates;
 pub use directory::{Directory, Handle, Holder, Team};
 pub use key::LatticeKey;
 pub use pepper::{Pepper, PepperTooShort};
+pub use recall::Freshness;
+pub use remembered::Remembered;
 pub use store::{KeyRow, KeyStore, StoreFailure};
 pub use token::Tokens;

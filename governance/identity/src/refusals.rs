@@ -44,6 +44,14 @@ pub(crate) fn revoked() -> Refusal {
     )
 }
 
+/// Enabled again, the same key works: it need not be replaced.
+pub(crate) fn disabled() -> Refusal {
+    refusal(
+        Code::IdentityRevoked,
+        "The user or agent that the API key belongs to is disabled; the gateway's administrator can enable it again (`lattice user enable`, `lattice agent enable`).",
+    )
+}
+
 pub(crate) fn unavailable(failure: &StoreFailure) -> Refusal {
     refusal(
         Code::StoreUnavailable,

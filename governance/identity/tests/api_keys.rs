@@ -108,6 +108,7 @@ impl House {
             principal,
             expires_at: None,
             revoked_at: None,
+            disabled: false,
         };
         edit(&mut row);
         self.store.rows.lock().insert(mac, row);

@@ -25,6 +25,7 @@ impl KeyStore for OneKey {
             principal: Principal::of_key(named(5, "key")),
             expires_at: None,
             revoked_at: None,
+            disabled: false,
         }))
     }
 
