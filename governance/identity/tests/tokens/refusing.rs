@@ -11,6 +11,8 @@ use crate::signer::{Signer, base64};
 use crate::world::{AUDIENCE, ISSUER, KEY, World, issuer};
 
 type Edit = fn(&mut Value, &mut Value);
+/// Of a published key.
+type Change = fn(&mut Value);
 
 /// What is wrong, how it is done, and what the log says.
 const WRONG: &[(&str, Edit, &str)] = &[
@@ -254,7 +256,7 @@ async fn a_key_counts_for_what_it_says_it_is_for() {
     let signer = Signer::p256(3);
     header["alg"] = "ES256".into();
     let token = signer.token(&header, &claims);
-    let edits: [(&str, fn(&mut Value)); 9] = [
+    let edits: [(&str, Change); 9] = [
         ("for encryption", |key| key["use"] = "enc".into()),
         ("of another alg", |key| key["alg"] = "ES384".into()),
         ("of an unknown alg", |key| key["alg"] = "ES999".into()),
