@@ -8,6 +8,7 @@
 pub mod arrival;
 mod coalesce;
 mod dial;
+mod encrypted;
 mod forward;
 mod framing;
 mod layer;
