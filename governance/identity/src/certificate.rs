@@ -4,6 +4,7 @@
 //! holds more of such pairs. A certificate is looked up by its fingerprint first and
 //! then by its names in their order, in configuration before the store.
 
+use std::fmt;
 use std::sync::Arc;
 
 use lattice_kernel::principal::{Auth, Grant, Level, Named};
@@ -34,6 +35,15 @@ pub enum Assignee {
     User(Box<str>),
     /// An agent.
     Agent(Box<str>),
+}
+
+impl fmt::Display for Assignee {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::User(name) => write!(f, "user {name}"),
+            Self::Agent(name) => write!(f, "agent {name}"),
+        }
+    }
 }
 
 /// The certificates of configuration and store.
