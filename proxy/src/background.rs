@@ -1,4 +1,4 @@
-//! What runs beside the requests: shipping, the revision poll, the watch over
+//! What runs beside the requests: shipping, following the store, the watch over
 //! the managed database.
 
 use std::future::Future;
@@ -11,9 +11,10 @@ use lattice_store::managed::Managed;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
+use crate::changes;
 use crate::gateway::Gateway;
 
-/// How often the store is asked whether keys, teams or budgets have changed.
+/// How often the house is kept, and the database looked after.
 const POLL: Duration = Duration::from_secs(1);
 /// How long the store may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -29,7 +30,8 @@ pub struct Background {
 /// Starts them.
 pub fn start(gateway: &Arc<Gateway>, managed: Option<&Arc<Managed>>) -> Background {
     let mut periodic = JoinSet::new();
-    periodic.spawn(follow_changes(gateway.clone()));
+    periodic.spawn(changes::hear(gateway.clone()));
+    periodic.spawn(changes::follow(gateway.clone()));
     periodic.spawn(keep_house(gateway.clone()));
     for (index, issuer) in gateway.gates.identity.tokens.issuers().enumerate() {
         periodic.spawn(keep_keys(gateway.clone(), index, issuer.to_owned()));
@@ -52,27 +54,6 @@ impl Background {
     pub async fn shipped(&mut self) {
         // Only one task is in the set, and how it ended has been logged.
         drop(self.shipping.join_next().await);
-    }
-}
-
-/// Takes over changes to keys, teams and budgets. While the store is away, what
-/// is in memory stays in force.
-async fn follow_changes(gateway: Arc<Gateway>) {
-    let mut seen = None;
-    loop {
-        match in_time(gateway.store.revision()).await {
-            Ok(revision) => {
-                if seen != Some(revision) {
-                    match in_time(gateway.books.refresh()).await {
-                        Ok(()) => seen = Some(revision),
-                        Err(error) => tracing::error!(%error, "budgets were not taken over"),
-                    }
-                }
-                gateway.gates.identity.keys.refresh(revision);
-            }
-            Err(error) => tracing::debug!(%error, "the store does not answer"),
-        }
-        sleep(POLL).await;
     }
 }
 

@@ -8,9 +8,9 @@ use lattice_identity::{Authenticator, Remembered};
 use lattice_kernel::{Gates, SystemClock};
 use lattice_policy::Policy;
 use lattice_providers::{Remote, Reply};
-use lattice_store::Store;
+use lattice_store::{PolicyData, Store};
 use time::OffsetDateTime;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use crate::activity::Activity;
 use crate::books::Books;
@@ -58,6 +58,10 @@ pub struct Gateway {
     pub journal: Journal,
     /// The store, for readiness.
     pub store: Store,
+    /// What the store knows this gateway by.
+    pub node: String,
+    /// Wakes whoever follows the store: something has changed there.
+    pub changed: Notify,
     /// Whether the gateway has been told to stop.
     pub stopping: AtomicBool,
     /// Tells whatever still runs how much longer it may.
@@ -91,6 +95,11 @@ impl Gateway {
         let mut patience = self.patience.subscribe();
         // The sender is ours: as long as this gateway lives it is there.
         drop(patience.wait_for(|patience| *patience >= this).await);
+    }
+
+    /// The roles in the store are other ones than before.
+    pub fn policy_data_changed(&self, data: &PolicyData) {
+        tracing::debug!(revision = data.revision, "the store's roles have changed");
     }
 
     /// From here on the gateway is not ready.

@@ -5,7 +5,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use lattice_kernel::Principal;
-use lattice_kernel::principal::{Auth, Grant, Named, SubjectKind};
+use lattice_kernel::principal::{Auth, Grant, Named, Subject, SubjectKind};
 
 use crate::store::StoreFailure;
 
@@ -128,17 +128,36 @@ impl Holder {
     /// agent is named. Whether it is disabled is for the caller to look at.
     #[must_use]
     pub fn principal(self, auth: Auth) -> Option<Principal> {
-        let subject = match (&self.agent, &self.user) {
-            (Some(agent), _) => Principal::of(SubjectKind::Agent, agent.clone(), auth),
-            (None, Some(user)) => Principal::of(SubjectKind::User, user.clone(), auth),
-            (None, None) => return None,
-        };
+        let Subject { kind, named } = self.subject()?;
+        Some(self.over(Principal::of(kind, named, auth)))
+    }
+
+    /// The principal that `key` stands for: its agent or user, else the key itself.
+    #[must_use]
+    pub fn principal_of_key(self, key: Named) -> Principal {
+        let mut principal = Principal::of_key(key);
+        if let Some(subject) = self.subject() {
+            principal.subject = subject;
+        }
+        self.over(principal)
+    }
+
+    fn subject(&self) -> Option<Subject> {
+        let agent = self.agent.as_ref().map(|agent| (SubjectKind::Agent, agent));
+        let user = self.user.as_ref().map(|user| (SubjectKind::User, user));
+        let (kind, named) = agent.or(user)?;
+        let named = named.clone();
+        Some(Subject { kind, named })
+    }
+
+    /// Fills in whom the principal acts for and what that gives it.
+    fn over(self, principal: Principal) -> Principal {
         let mut grants = self.grants;
         let mut principal = Principal {
             user: self.user,
             agent: self.agent,
             org: self.org,
-            ..subject
+            ..principal
         };
         if let Some(team) = self.team {
             // What is the team's is its organisation's, also where the user is another's.
@@ -149,7 +168,7 @@ impl Holder {
             grants.extend(team.grants);
         }
         principal.grants = ordered(grants);
-        Some(principal)
+        principal
     }
 }
 

@@ -8,7 +8,8 @@
 //!
 //! Deliberately absent: SQL (the store crate implements [`KeyStore`] and
 //! [`Directory`]), HTTP (whoever verifies tokens brings a [`token::Fetch`]), TLS,
-//! reading the pepper's file, and what a principal may do (gate 2).
+//! reading the pepper's file, and what a principal may do (gate 2; [`role`] only
+//! sees to it that a stored role has the form that gate 2 reads).
 //!
 //! Start reading at [`authenticator`]; who stands behind a token or a certificate is
 //! in [`directory`].
@@ -22,6 +23,7 @@ pub mod pepper;
 mod recall;
 mod refusals;
 mod remembered;
+pub mod role;
 pub mod store;
 pub mod token;
 
@@ -33,5 +35,6 @@ pub use key::LatticeKey;
 pub use pepper::{Pepper, PepperTooShort};
 pub use recall::Freshness;
 pub use remembered::Remembered;
+pub use role::{BadRole, Permissions};
 pub use store::{KeyRow, KeyStore, StoreFailure};
 pub use token::Tokens;

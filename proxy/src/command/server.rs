@@ -12,12 +12,12 @@ use lattice_identity::{ApiKeys, Certificates, Pepper, Remembered, Tokens};
 use lattice_kernel::{Clock as _, Gates, SystemClock};
 use lattice_policy::Policy;
 use lattice_providers::{Directory, Memory, Remote};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::activity::Activity;
-use crate::background;
+use crate::background::{self, in_time};
 use crate::books::Books;
 use crate::catalog::Catalog;
 use crate::command::config::policy_set;
@@ -172,6 +172,9 @@ impl Running {
             drop(tokio::time::timeout(CUT, gateway.activity.idle()).await);
         }
         background.stop_periodic().await;
+        if let Err(error) = in_time(gateway.store.unfollow(&gateway.node)).await {
+            tracing::debug!(%error, "the store does not know that this gateway has stopped");
+        }
         gateway.gates.audit.write_rest(SystemClock.now());
         finish_journal(&journal, &mut background).await;
         drop((serving, background));
@@ -222,6 +225,8 @@ async fn assemble(
         books,
         journal: journal.clone(),
         store,
+        node: node_name(&config.data_dir)?,
+        changed: Notify::new(),
         stopping: AtomicBool::new(false),
         patience: watch::Sender::new(Patience::Unlimited),
         documents: Documents::new(config.egress.clone()),
