@@ -5,6 +5,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use lattice_identity::token::Turned;
 use lattice_kernel::{Clock as _, SystemClock};
 use lattice_store::managed::Managed;
 use tokio::task::JoinSet;
@@ -32,6 +33,9 @@ pub fn start(gateway: &Arc<Gateway>, managed: Option<&Arc<Managed>>) -> Backgrou
     periodic.spawn(changes::hear(gateway.clone()));
     periodic.spawn(changes::follow(gateway.clone()));
     periodic.spawn(keep_house(gateway.clone()));
+    for (index, issuer) in gateway.gates.identity.tokens.issuers().enumerate() {
+        periodic.spawn(keep_keys(gateway.clone(), index, issuer.to_owned()));
+    }
     if let Some(managed) = managed {
         periodic.spawn(keep_alive(gateway.clone(), managed.clone()));
     }
@@ -80,6 +84,45 @@ async fn keep_house(gateway: Arc<Gateway>) {
         gateway.metrics.upkeep();
         gateway.pool.sweep();
         gateway.gates.audit.write_aggregates(SystemClock.now());
+    }
+}
+
+/// Keeps the keys of an OpenID provider current. Says when it is away and when it is
+/// back, not how often it was tried in between.
+async fn keep_keys(gateway: Arc<Gateway>, index: usize, issuer: String) {
+    let mut away = false;
+    loop {
+        let turned = gateway
+            .gates
+            .identity
+            .tokens
+            .turn(index, &gateway.documents);
+        match turned.await {
+            Ok(Turned {
+                keys: 0, skipped, ..
+            }) => {
+                tracing::warn!(
+                    issuer,
+                    skipped,
+                    "the provider has no key that could verify a token"
+                );
+            }
+            Ok(Turned {
+                keys,
+                skipped,
+                changed,
+            }) if changed || away => {
+                tracing::info!(issuer, keys, skipped, "keys of the provider taken over");
+            }
+            Ok(_) => {}
+            Err(error) if !away => {
+                tracing::warn!(issuer, %error, "the provider's keys cannot be had; those that are known count for an hour");
+                away = true;
+                continue;
+            }
+            Err(_) => continue,
+        }
+        away = false;
     }
 }
 

@@ -66,7 +66,7 @@ impl Changes {
         let revision = in_time(gateway.store.revision()).await?;
         // First, since a revoked key is believed until then; and each time, since this is
         // also how memory learns that the store still stands by it.
-        gateway.gates.identity.refresh(revision);
+        gateway.gates.identity.keys.refresh(revision);
         let is_news = self.seen != Some(revision);
         if is_news {
             in_time(gateway.books.refresh())

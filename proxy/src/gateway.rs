@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use lattice_audit::Journal;
-use lattice_identity::ApiKeys;
+use lattice_identity::{Authenticator, Remembered};
 use lattice_kernel::{Gates, SystemClock};
 use lattice_policy::Policy;
 use lattice_providers::{Remote, Reply};
@@ -15,6 +15,7 @@ use tokio::sync::{Notify, watch};
 use crate::activity::Activity;
 use crate::books::Books;
 use crate::catalog::Catalog;
+use crate::data::documents::Documents;
 use crate::data::local::{AnyExchange, Reach};
 use crate::data::pool::Pool;
 
@@ -23,9 +24,14 @@ use crate::gates::constraints::Budgets;
 use crate::metrics::Metrics;
 use crate::tls::Acceptor;
 
+/// Users, agents and teams.
+pub type People = Arc<Remembered<Store, SystemClock>>;
+
+/// Gate 1 here.
+pub type Doorkeeper = Authenticator<Store, People, SystemClock>;
+
 /// The gates of a gateway.
-pub type GatewayGates =
-    Gates<ApiKeys<Store, SystemClock>, Policy, Budgets, AuditTrail, Remote<Reach>>;
+pub type GatewayGates = Gates<Doorkeeper, Policy, Budgets, AuditTrail, Remote<Reach>>;
 
 /// What gate 4 yields here.
 pub type GatewayReply = Reply<AnyExchange>;
@@ -60,6 +66,8 @@ pub struct Gateway {
     pub stopping: AtomicBool,
     /// Tells whatever still runs how much longer it may.
     pub patience: watch::Sender<Patience>,
+    /// Gets the keys of OpenID providers.
+    pub documents: Documents,
     /// Idle connections to providers, to be swept.
     pub pool: Arc<Pool>,
     /// The names of the upstreams.

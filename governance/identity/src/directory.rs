@@ -2,6 +2,7 @@
 //! the answer becomes a principal.
 
 use std::future::Future;
+use std::sync::Arc;
 
 use lattice_kernel::Principal;
 use lattice_kernel::principal::{Auth, Grant, Named, Subject, SubjectKind};
@@ -22,6 +23,17 @@ pub trait Directory: Send + Sync {
 
     /// The team of this name.
     fn team(&self, name: &str) -> impl Future<Output = Result<Option<Team>, StoreFailure>> + Send;
+}
+
+/// Several ways to be recognised share one directory.
+impl<D: Directory> Directory for Arc<D> {
+    async fn holder(&self, handle: &Handle) -> Result<Option<Holder>, StoreFailure> {
+        D::holder(self, handle).await
+    }
+
+    async fn team(&self, name: &str) -> Result<Option<Team>, StoreFailure> {
+        D::team(self, name).await
+    }
 }
 
 /// A way to a user or an agent.

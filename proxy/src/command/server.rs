@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use lattice_audit::{Journal, Mode, OnFull, Options, Recovered};
-use lattice_identity::ApiKeys;
+use lattice_identity::{ApiKeys, Certificates, Pepper, Remembered, Tokens};
 use lattice_kernel::{Clock as _, Gates, SystemClock};
 use lattice_policy::Policy;
 use lattice_providers::{Directory, Memory, Remote};
@@ -23,12 +23,13 @@ use crate::catalog::Catalog;
 use crate::command::config::policy_set;
 use crate::command::{CommandError, Done};
 use crate::config::{Config, load};
+use crate::data::documents::Documents;
 use crate::data::local::{self, Reach};
 use crate::data::pool::Pool;
 use crate::data::transport::Upstreams;
 use crate::gates::audit::{AuditTrail, timestamp};
 use crate::gates::constraints::Budgets;
-use crate::gateway::{Gateway, Patience};
+use crate::gateway::{Doorkeeper, Gateway, Patience};
 use crate::listen::{self, Addresses, Listeners};
 use crate::metrics::Metrics;
 use crate::state::{self, State};
@@ -198,11 +199,7 @@ async fn assemble(
     } = state;
     settle_the_past(journal, recovered, &store).await?;
     let books = Arc::new(Books::open(store.clone(), config.budgets.clone()).await?);
-    let identity = ApiKeys::new(store.clone(), pepper, SystemClock);
-    identity
-        .poll()
-        .await
-        .map_err(|error| CommandError::Failed(error.to_string()))?;
+    let identity = doorkeeper(config, &store, pepper).await?;
     let catalog = Catalog::new(config);
     let metrics =
         Metrics::install(&catalog).map_err(|error| CommandError::Failed(error.to_string()))?;
@@ -232,6 +229,7 @@ async fn assemble(
         changed: Notify::new(),
         stopping: AtomicBool::new(false),
         patience: watch::Sender::new(Patience::Unlimited),
+        documents: Documents::new(config.egress.clone()),
         pool,
         providers: config
             .providers
@@ -246,6 +244,29 @@ async fn assemble(
         tls,
     };
     Ok((Arc::new(gateway), managed.map(Arc::new)))
+}
+
+/// Gate 1: keys, tokens and certificates over one store, and as current as each other.
+async fn doorkeeper(
+    config: &Config,
+    store: &lattice_store::Store,
+    pepper: Pepper,
+) -> Result<Doorkeeper, CommandError> {
+    let keys = ApiKeys::new(store.clone(), pepper, SystemClock);
+    keys.poll()
+        .await
+        .map_err(|error| CommandError::Failed(error.to_string()))?;
+    let people = Remembered::new(store.clone(), keys.freshness(), SystemClock);
+    let people = Arc::new(people);
+    let identity = &config.identity;
+    let tokens = Tokens::new(identity.oidc.clone(), people.clone(), SystemClock);
+    let clients = config.tls.as_ref().and_then(|tls| tls.clients.as_ref());
+    Ok(Doorkeeper {
+        keys,
+        tokens: Arc::new(tokens),
+        certificates: Certificates::new(identity.certificates.clone(), people, SystemClock),
+        certificate_required: clients.is_some_and(|clients| clients.required),
+    })
 }
 
 /// Everything that an earlier process left: intents without an outcome are

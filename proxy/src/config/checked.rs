@@ -11,6 +11,7 @@ use lattice_kernel::{Balance, NanoUsd, Routing, Secret};
 use lattice_limits::{Budget, Mode, ScopeKind, Window};
 use lattice_providers::{Egress, FlatPrice, Provider};
 
+use crate::config::identity::{self, Identity};
 use crate::config::load::ConfigError;
 use crate::config::providers::{self, Local};
 use crate::config::raw::{self, Raw, SecretSource};
@@ -47,6 +48,8 @@ pub struct Config {
     pub base_urls: HashMap<Arc<str>, Box<str>>,
     /// What clients may ask for.
     pub models: Vec<Model>,
+    /// Who is recognised beside the holders of keys.
+    pub identity: Identity,
     /// The folder of the policy set; `None`: the shipped one.
     pub policy_dir: Option<PathBuf>,
     /// Budgets that the file declares.
@@ -180,6 +183,14 @@ impl Config {
             }
             providers.push(checked.provider);
         }
+        let identity = identity::check(&raw.identity, &egress)?;
+        if !identity.certificates.is_empty() && tls.as_ref().is_none_or(|tls| tls.clients.is_none())
+        {
+            return Err(ConfigError::invalid(
+                "identity.certificates",
+                "can be shown by nobody: clients are asked for certificates where `server.tls.client_ca` is set",
+            ));
+        }
         Ok(Self {
             listen,
             admin_listen,
@@ -195,6 +206,7 @@ impl Config {
             local,
             base_urls,
             models,
+            identity,
             policy_dir: raw.policy.dir.map(|dir| base.join(dir)),
             budgets: check_budgets(&raw.budgets)?,
             audit: Audit {
