@@ -1,7 +1,9 @@
 //! The crate from outside, and samples of what it is asked about.
 
+mod authzen;
 mod decide;
 mod input;
+mod log;
 mod set;
 mod shipped;
 mod swap;
