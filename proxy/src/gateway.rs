@@ -7,12 +7,14 @@ use lattice_audit::Journal;
 use lattice_identity::ApiKeys;
 use lattice_kernel::{Gates, SystemClock};
 use lattice_policy::Policy;
+use lattice_policy::log::Lines;
 use lattice_providers::{Remote, Reply};
 use lattice_store::Store;
 use time::OffsetDateTime;
 use tokio::sync::watch;
 
 use crate::activity::Activity;
+use crate::admin::key::AdminKey;
 use crate::books::Books;
 use crate::catalog::Catalog;
 use crate::data::local::{AnyExchange, Reach};
@@ -61,6 +63,10 @@ pub struct Gateway {
     pub providers: Vec<String>,
     /// Of these, those whose models run in this process.
     pub local: Vec<String>,
+    /// What the admin listener asks for.
+    pub admin_key: Arc<AdminKey>,
+    /// Where decisions are logged, for metrics and SIGHUP.
+    pub decision_log: Option<Arc<Lines>>,
 }
 
 /// How much longer the gateway waits for what runs.

@@ -3,6 +3,7 @@
 
 pub mod checked;
 pub mod load;
+mod policy;
 pub mod providers;
 pub mod raw;
 
