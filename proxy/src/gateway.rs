@@ -7,12 +7,14 @@ use lattice_audit::Journal;
 use lattice_identity::{Authenticator, Remembered};
 use lattice_kernel::{Gates, SystemClock};
 use lattice_policy::Policy;
+use lattice_policy::log::Lines;
 use lattice_providers::{Remote, Reply};
 use lattice_store::{PolicyData, Store};
 use time::OffsetDateTime;
 use tokio::sync::{Notify, watch};
 
 use crate::activity::Activity;
+use crate::admin::key::AdminKey;
 use crate::books::Books;
 use crate::catalog::Catalog;
 use crate::data::documents::Documents;
@@ -76,6 +78,10 @@ pub struct Gateway {
     pub local: Vec<String>,
     /// The listeners that speak TLS, for readiness.
     pub tls: Vec<Acceptor>,
+    /// What the admin listener asks for.
+    pub admin_key: Arc<AdminKey>,
+    /// Where decisions are logged, for metrics and SIGHUP.
+    pub decision_log: Option<Arc<Lines>>,
 }
 
 /// How much longer the gateway waits for what runs.

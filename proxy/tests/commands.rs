@@ -132,6 +132,12 @@ const BROKEN: &[(&str, &str)] = &[
         "a policy folder that is not there",
         "policy: { dir: ./rules }",
     ),
+    ("a cache that is neither", "policy: { cache: maybe }"),
+    ("more than all", "policy: { shadow: 1.5 }"),
+    (
+        "a place that no event has",
+        "policy: { decision_log: { file: d.jsonl, mask: [/inputs] } }",
+    ),
 ];
 
 #[test]

@@ -11,12 +11,14 @@ use lattice_audit::{Journal, Mode, OnFull, Options, Recovered};
 use lattice_identity::{ApiKeys, Certificates, Pepper, Remembered, Tokens};
 use lattice_kernel::{Clock as _, Gates, SystemClock};
 use lattice_policy::Policy;
+use lattice_policy::log::Lines;
 use lattice_providers::{Directory, Memory, Remote};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::activity::Activity;
+use crate::admin::key::AdminKey;
 use crate::background::{self, in_time};
 use crate::books::Books;
 use crate::catalog::Catalog;
@@ -199,6 +201,7 @@ async fn assemble(
     } = state;
     settle_the_past(journal, recovered, &store).await?;
     let books = Arc::new(Books::open(store.clone(), config.budgets.clone()).await?);
+    let admin_key = AdminKey::open(&store, &pepper, &config.data_dir).await?;
     let identity = doorkeeper(config, &store, pepper).await?;
     let catalog = Catalog::new(config);
     let metrics =
@@ -208,10 +211,11 @@ async fn assemble(
     let memory = Arc::new(Memory::default());
     let upstreams = Upstreams::new(pool.clone(), config.egress.clone());
     let reach = Reach::new(upstreams, local::open(&config.local)?);
+    let (policy, decision_log) = policy(config)?;
     let gateway = Gateway {
         gates: Gates {
             identity,
-            authorization: Policy::new(policy_set(config)?),
+            authorization: policy,
             constraints: Budgets::new(books.clone(), memory.clone()),
             audit: AuditTrail::new(journal.clone()),
             execution: Remote::new(reach, providers, catalog.targets(), memory),
@@ -242,6 +246,8 @@ async fn assemble(
             .map(|local| local.name.clone())
             .collect(),
         tls,
+        admin_key: Arc::new(admin_key),
+        decision_log,
     };
     Ok((Arc::new(gateway), managed.map(Arc::new)))
 }
@@ -267,6 +273,22 @@ async fn doorkeeper(
         certificates: Certificates::new(identity.certificates.clone(), people, SystemClock),
         certificate_required: clients.is_some_and(|clients| clients.required),
     })
+}
+
+/// Gate 2, and its log where there is one.
+fn policy(config: &Config) -> Result<(Policy, Option<Arc<Lines>>), CommandError> {
+    let policy = Policy::new(policy_set(config)?, config.policy_options);
+    let Some(options) = config.decision_log.clone() else {
+        return Ok((policy, None));
+    };
+    let path = options.path.display().to_string();
+    let log = Lines::open(options).map_err(|error| {
+        CommandError::Failed(format!(
+            "policy.decision_log.file: cannot write {path}: {error}; name a file in a folder that is there"
+        ))
+    })?;
+    let log = Arc::new(log);
+    Ok((policy.logged(log.clone()), Some(log)))
 }
 
 /// Everything that an earlier process left: intents without an outcome are

@@ -1,9 +1,11 @@
 //! The crate from outside, and samples of what it is asked about.
 
+mod authzen;
 mod decide;
 mod gate;
 mod input;
 mod limits;
+mod log;
 mod mutations;
 mod oracle;
 mod set;
