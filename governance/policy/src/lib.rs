@@ -8,8 +8,10 @@
 //! Deliberately absent: budgets, rates and findings in the text (gate 3, never
 //! cached), and reloading, which builds a new [`PolicySet`].
 //!
-//! No other crate names regorus. Start reading at [`decide`].
+//! No other crate names regorus. Start reading at [`decide`]; what helps to write
+//! a set, and never serves, is [`authoring`].
 
+pub mod authoring;
 mod cache;
 pub mod decide;
 mod decision;

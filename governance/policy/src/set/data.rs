@@ -71,7 +71,7 @@ fn nest<'a>(
 /// # Errors
 /// Every file that cannot be read as data, lies where the store's data do,
 /// contradicts another, or is outside of the roots.
-pub(super) fn of(sources: &Sources) -> Result<Value, LoadError> {
+pub(crate) fn of(sources: &Sources) -> Result<Value, LoadError> {
     let mut faults = Faults::default();
     let mut engine = Engine::new();
     for file in &sources.data {

@@ -6,6 +6,7 @@
 mod bundle;
 mod data;
 mod folder;
+mod paths;
 mod sources;
 
 use std::num::NonZeroU32;
@@ -29,7 +30,7 @@ use crate::gate::fault::{Fault, Faults};
 use crate::input::Input;
 
 pub use crate::gate::fault::LoadError;
-pub(crate) use data::STORE;
+pub(crate) use data::{STORE, of as data_of};
 pub use data::StoreData;
 pub use sources::{DataFile, File, Manifest, Sources};
 
