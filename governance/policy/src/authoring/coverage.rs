@@ -40,10 +40,7 @@ impl Coverage {
     #[must_use]
     pub fn lines(&self) -> (usize, usize) {
         self.files.values().fold((0, 0), |(covered, not), file| {
-            (
-                covered + file.covered.len(),
-                not + file.not_covered.len(),
-            )
+            (covered + file.covered.len(), not + file.not_covered.len())
         })
     }
 

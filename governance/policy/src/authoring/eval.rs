@@ -49,11 +49,7 @@ impl Project<'_> {
     ///
     /// # Errors
     /// [`QueryError`].
-    pub fn eval(
-        &self,
-        query: &str,
-        input: Option<&str>,
-    ) -> Result<Vec<QueryResult>, QueryError> {
+    pub fn eval(&self, query: &str, input: Option<&str>) -> Result<Vec<QueryResult>, QueryError> {
         gate::check_nesting(QUERY, query).map_err(QueryError::Query)?;
         let mut engine = self.engine.clone();
         if let Some(text) = input {

@@ -138,8 +138,11 @@ impl Project<'_> {
         let mut unreached = 0;
         for node in &self.program.nodes {
             let served = |(unit, _): &&(usize, _)| !self.program.units[*unit].test;
-            let (came, not): (Vec<_>, Vec<_>) =
-                node.rules.iter().filter(served).partition(|rule| is_reached(rule));
+            let (came, not): (Vec<_>, Vec<_>) = node
+                .rules
+                .iter()
+                .filter(served)
+                .partition(|rule| is_reached(rule));
             unreached += not.len();
             if !came.is_empty() {
                 rules.push(trace.rule(node, &came));
@@ -147,7 +150,9 @@ impl Project<'_> {
         }
         Ok(Explanation {
             allowed: decided.as_ref().is_ok_and(|decision| decision.allows()),
-            reasons: raw.as_ref().map_or_else(|_| Vec::new(), |raw| reasons(raw, &rules)),
+            reasons: raw
+                .as_ref()
+                .map_or_else(|_| Vec::new(), |raw| reasons(raw, &rules)),
             decision: match decided {
                 Ok(_) => raw.map(|value| json(&value)),
                 Err(error) => Err(error),
@@ -164,7 +169,10 @@ fn reasons(decision: &Value, rules: &[RuleTrace]) -> Vec<Reason> {
     };
     let definitions = || rules.iter().flat_map(|rule| &rule.definitions);
     let text = |value: Option<&serde_json::Value>| {
-        value.and_then(|value| value.as_str()).unwrap_or_default().to_owned()
+        value
+            .and_then(|value| value.as_str())
+            .unwrap_or_default()
+            .to_owned()
     };
     entries
         .iter()
@@ -206,7 +214,9 @@ impl Trace<'_> {
         let is_function = rules.iter().any(|(_, rule)| parameters(rule).is_some());
         RuleTrace {
             name: node.to_string(),
-            value: (!is_function).then(|| self.value_of(&node.to_string())).flatten(),
+            value: (!is_function)
+                .then(|| self.value_of(&node.to_string()))
+                .flatten(),
             definitions,
         }
     }
@@ -224,7 +234,7 @@ impl Trace<'_> {
                 row: at.line,
                 col: at.column,
             },
-            text: rule.span().text().trim_end().to_owned(),
+            text: ast::written(rule.span(), rule.span()).trim_end().to_owned(),
             outcome,
         }
     }
@@ -260,7 +270,7 @@ impl Trace<'_> {
         ast::walk(rule, &mut reads);
         Statement {
             place: probe::place(unit, statement),
-            text: statement.span.text().to_owned(),
+            text: ast::written(&statement.span, &statement.span).to_owned(),
             facts: reads.facts,
         }
     }
@@ -268,7 +278,9 @@ impl Trace<'_> {
     /// What the rule `name` is; `None` where it is undefined, or an error.
     fn value_of(&self, name: &str) -> Option<serde_json::Value> {
         let value = self.engine.clone().eval_rule(name.to_owned()).ok();
-        value.filter(|value| *value != Value::Undefined).map(|value| json(&value))
+        value
+            .filter(|value| *value != Value::Undefined)
+            .map(|value| json(&value))
     }
 
     /// What `target` is; `None` where that takes more than a look.
@@ -318,7 +330,8 @@ impl Visitor for Reads<'_> {
             let program = &self.trace.project.program;
             let target = program.resolve(self.unit, &reference, scope);
             let fact = self.trace.fact(&target);
-            self.facts.extend(fact.filter(|fact| self.seen.insert(fact.name.clone())));
+            self.facts
+                .extend(fact.filter(|fact| self.seen.insert(fact.name.clone())));
         }
         ast::selectors(&reference, scope, self);
         false

@@ -13,7 +13,9 @@ use regorus::{Engine, Value};
 use super::explain::Statement;
 use super::{Place, Project};
 use crate::gate;
-use crate::gate::ast::{LiteralStmt, Rule, RuleHead, position};
+use crate::gate::ast::{
+    Expr, LiteralStmt, Rule, RuleAssign, RuleHead, position, written, written_after,
+};
 use crate::gate::program::{TestRule, Unit, display, parameters};
 
 /// No rule of a set is called so by accident.
@@ -35,18 +37,18 @@ pub(super) fn branches(rule: &Rule) -> Vec<Branch<'_>> {
     if parameters(rule).is_some() {
         return Vec::new();
     }
-    let value = match head {
+    let head = match head {
         RuleHead::Compr { assign, .. } | RuleHead::Func { assign, .. } => {
-            assign.as_ref().map(|assign| &assign.value)
+            assign.as_ref().map(assigned)
         }
-        RuleHead::Set { key, .. } => key.as_ref(),
+        RuleHead::Set { refr, key, .. } => key.as_ref().map(|key| contained(refr, key)),
     };
-    let head = value.map_or("true", |value| value.span().text());
+    let head = head.unwrap_or("true");
     let mut branches: Vec<Branch<'_>> = bodies
         .iter()
         .map(|body| Branch {
             value: match &body.assign {
-                Some(assign) => assign.value.span().text(),
+                Some(assign) => assigned(assign),
                 None if body.is_else => "true",
                 None => head,
             },
@@ -63,16 +65,24 @@ pub(super) fn branches(rule: &Rule) -> Vec<Branch<'_>> {
     branches
 }
 
+/// The text of a value. Its own span would not do: that of an object begins at
+/// its last member.
+fn assigned(assign: &RuleAssign) -> &str {
+    let text = written(&assign.span, &assign.span);
+    text.trim_start_matches([':', '='])
+}
+
+fn contained<'a>(name: &'a Expr, key: &Expr) -> &'a str {
+    let text = written_after(name.span(), key.span()).trim_start();
+    text.strip_prefix("contains").unwrap_or(text)
+}
+
 impl Branch<'_> {
     /// A comprehension of the values, over the first `length` statements.
     fn comprehension(&self, value: &str, length: usize) -> String {
-        let body = match (self.statements.first(), length.checked_sub(1)) {
-            (Some(first), Some(last)) => {
-                let end = self.statements.get(last).map_or(first.span.end, |s| s.span.end);
-                let text = first.span.source.contents();
-                text.get(first.span.start as usize..end as usize)
-                    .unwrap_or("false")
-            }
+        let statements = self.statements.get(..length).unwrap_or_default();
+        let body = match (statements.first(), statements.last()) {
+            (Some(first), Some(last)) => written(&first.span, &last.span),
             _ => "true",
         };
         // The body may end in a comment.
@@ -125,7 +135,12 @@ fn ask(unit: &Unit, engine: &Engine, text: &str) -> Option<Vec<Value>> {
 
 /// Where the test fails, if it is one rule with one body.
 pub(super) fn of_test(project: &Project<'_>, test: &TestRule) -> Option<Statement> {
-    let path: Vec<String> = test.package.iter().cloned().chain([test.name.clone()]).collect();
+    let path: Vec<String> = test
+        .package
+        .iter()
+        .cloned()
+        .chain([test.name.clone()])
+        .collect();
     let [(unit, rule)] = &*project.program.nodes[project.program.node(&path)?].rules else {
         return None;
     };
@@ -138,7 +153,7 @@ pub(super) fn of_test(project: &Project<'_>, test: &TestRule) -> Option<Statemen
     let statement = branch.failing(unit, &engine)?;
     Some(Statement {
         place: place(unit, statement),
-        text: statement.span.text().to_owned(),
+        text: written(&statement.span, &statement.span).to_owned(),
         facts: Vec::new(),
     })
 }

@@ -27,8 +27,8 @@ use fault::{Fault, Faults, LoadError};
 use program::Program;
 
 pub use fault::Severity;
-pub use program::TestRule;
 pub(crate) use nesting::check as check_nesting;
+pub use program::TestRule;
 pub(crate) use trials::{Outcome, limit, raised, run_one};
 pub use trials::{TEST_TIME_LIMIT, TESTS_TIME_LIMIT};
 

@@ -48,7 +48,10 @@ fn file(path: &Path, amount: &mut Amount) -> Result<Sources, LoadError> {
     let mut sources = Sources::default();
     if kind(&last).is_some() {
         sources.push(&last, shown, text);
-    } else if [".json", ".yaml", ".yml"].iter().any(|end| last.ends_with(end)) {
+    } else if [".json", ".yaml", ".yml"]
+        .iter()
+        .any(|end| last.ends_with(end))
+    {
         sources.data.push(DataFile {
             path: Vec::new(),
             name: shown,

@@ -37,7 +37,11 @@ fn test(result: &TestResult) -> Value {
         Status::Raised(fault) => row["error"] = error(fault),
     }
     if !result.output.is_empty() {
-        let text: String = result.output.iter().map(|line| format!("{line}\n")).collect();
+        let text: String = result
+            .output
+            .iter()
+            .map(|line| format!("{line}\n"))
+            .collect();
         row["output"] = BASE64_STANDARD.encode(text).into();
     }
     row

@@ -18,9 +18,18 @@ pub fn junit(tested: &Tested) -> String {
     let all: Vec<&TestResult> = tested.results.iter().collect();
     let mut xml = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
     // Writing to a string does not fail.
-    let _ = writeln!(xml, "<testsuites name=\"lattice policy test\" {}>", counts(&all));
+    let _ = writeln!(
+        xml,
+        "<testsuites name=\"lattice policy test\" {}>",
+        counts(&all)
+    );
     for (name, tests) in suites {
-        let _ = writeln!(xml, "  <testsuite name=\"{}\" {}>", escape(name), counts(&tests));
+        let _ = writeln!(
+            xml,
+            "  <testsuite name=\"{}\" {}>",
+            escape(name),
+            counts(&tests)
+        );
         tests.iter().for_each(|result| case(&mut xml, result));
         xml += "  </testsuite>\n";
     }

@@ -41,7 +41,10 @@ fn line(screen: &mut String, text: impl std::fmt::Display) {
 }
 
 fn test(screen: &mut String, result: &TestResult) {
-    line(screen, format_args!("{}:{}:", result.place.file, result.place.row));
+    line(
+        screen,
+        format_args!("{}:{}:", result.place.file, result.place.row),
+    );
     let name = result.full_name();
     let took = result.duration;
     match &result.status {
@@ -57,8 +60,13 @@ fn test(screen: &mut String, result: &TestResult) {
                 None => line(screen, format_args!("  it {what}")),
                 Some(at) => {
                     let place = &at.place;
-                    line(screen, format_args!("  {}:{}: does not hold:", place.file, place.row));
-                    at.text.lines().for_each(|text| line(screen, format_args!("    {text}")));
+                    line(
+                        screen,
+                        format_args!("  {}:{}: does not hold:", place.file, place.row),
+                    );
+                    at.text
+                        .lines()
+                        .for_each(|text| line(screen, format_args!("    {text}")));
                 }
             }
         }
@@ -74,7 +82,11 @@ fn test(screen: &mut String, result: &TestResult) {
 
 fn summary(screen: &mut String, tested: &Tested) {
     let count = |of: fn(&Status) -> bool| {
-        tested.results.iter().filter(|result| of(&result.status)).count()
+        tested
+            .results
+            .iter()
+            .filter(|result| of(&result.status))
+            .count()
     };
     let all = tested.results.len();
     if all == 0 {
@@ -82,7 +94,10 @@ fn summary(screen: &mut String, tested: &Tested) {
     }
     for (name, number) in [
         ("PASS", count(|status| *status == Status::Passed)),
-        ("FAIL", count(|status| matches!(status, Status::Failed { .. }))),
+        (
+            "FAIL",
+            count(|status| matches!(status, Status::Failed { .. })),
+        ),
         ("SKIPPED", count(|status| *status == Status::Skipped)),
         ("ERROR", count(|status| matches!(status, Status::Raised(_)))),
     ] {
@@ -109,7 +124,13 @@ fn reached(screen: &mut String, coverage: &Coverage) {
             missed => format!("  not reached: {}", missed.join(", ")),
         };
         let percent = file.percent();
-        line(screen, format_args!("{name:width$}  {percent:5.1} %{missed}"));
+        line(
+            screen,
+            format_args!("{name:width$}  {percent:5.1} %{missed}"),
+        );
     }
-    line(screen, format_args!("COVERAGE: {:.1} %", coverage.percent()));
+    line(
+        screen,
+        format_args!("COVERAGE: {:.1} %", coverage.percent()),
+    );
 }
