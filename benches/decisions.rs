@@ -38,7 +38,7 @@ fn decisions(criterion: &mut Criterion) {
     group.bench_function("made and kept", |bencher| {
         bencher.iter(|| {
             number += 1;
-            stranger.key.id = Uuid::from_u128(number);
+            stranger.subject.named.id = Uuid::from_u128(number);
             policy.decide(at, black_box(&stranger), &ask, &target)
         });
     });

@@ -79,8 +79,8 @@ fn scopes(who: &Principal) -> Vec<Scope> {
         name: named.name.clone(),
     };
     let team = who.team.as_ref().map(|team| scope(ScopeKind::Team, team));
-    let key = scope(ScopeKind::Key, &who.key);
-    team.into_iter().chain([key]).collect()
+    let key = who.key.as_ref().map(|key| scope(ScopeKind::Key, key));
+    team.into_iter().chain(key).collect()
 }
 
 fn bound(body: &Body, family: Family) -> u64 {

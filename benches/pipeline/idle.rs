@@ -7,7 +7,7 @@ use lattice_kernel::gates::{
     Audit, Authorization, Constraints, Decision, Granted, Identity, IntentFacts, Lease,
     RefusalFacts, Slot, Terms, Verdict,
 };
-use lattice_kernel::{Ask, Head, NanoUsd, Outcome, Plan, Principal, Refusal, Target};
+use lattice_kernel::{Ask, Head, NanoUsd, Outcome, Plan, Principal, Refusal, Target, ToolCall};
 use time::OffsetDateTime;
 
 use crate::request::Body;
@@ -45,6 +45,17 @@ impl Identity for Idle {
 impl Authorization for Idle {
     fn decide(&self, _: OffsetDateTime, _: &Principal, _: &Ask, _: &Target) -> Verdict {
         self.verdict.clone()
+    }
+
+    fn judge(
+        &self,
+        at: OffsetDateTime,
+        who: &Principal,
+        ask: &Ask,
+        target: &Target,
+        _: &ToolCall<'_>,
+    ) -> Verdict {
+        self.decide(at, who, ask, target)
     }
 }
 

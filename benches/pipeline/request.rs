@@ -1,5 +1,6 @@
 //! The request that every pass carries.
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use lattice_benches::{ask, small_chat, target};
@@ -9,7 +10,27 @@ use lattice_kernel::{Arrival, Ask, Call, Draft, Head, Plan, Principal, Refusal, 
 use crate::keys;
 
 /// What is sent: parsed once for all passes.
-pub type Body = Arc<ChatRequest>;
+#[derive(Clone)]
+pub struct Body(Arc<ChatRequest>);
+
+impl Deref for Body {
+    type Target = ChatRequest;
+
+    fn deref(&self) -> &ChatRequest {
+        &self.0
+    }
+}
+
+/// It offers no tools.
+impl lattice_kernel::Body for Body {
+    fn tools(&self) -> Vec<Box<str>> {
+        Vec::new()
+    }
+
+    fn without_tools(self, _: &[Box<str>]) -> Result<Self, Refusal> {
+        Ok(self)
+    }
+}
 
 /// What requests are made of.
 pub struct Sample {
@@ -24,13 +45,14 @@ impl Sample {
         Self {
             ask: ask(),
             plan: Plan::new([Arc::new(target())]),
-            body: Arc::new(body),
+            body: Body(Arc::new(body)),
         }
     }
 
     pub fn request(&self) -> Request<'_> {
         let head = Head {
             credential: Some(Secret::new(keys::KEY)),
+            certificate: None,
             source: self.ask.source,
         };
         Request { head, sample: self }

@@ -113,7 +113,7 @@ impl Audit for AuditTrail {
             intent: intent.ok_or_else(|| Draft::internal("the intent went unrecorded"))?,
             account: Account {
                 at: timestamp(facts.at),
-                key: Some(facts.principal.key.id),
+                key: facts.principal.key.as_ref().map(|key| key.id),
                 team: facts.principal.team.as_ref().map(|team| team.id),
                 reserved_nano: facts.terms.reserved.map(NanoUsd::as_i64),
             },
@@ -140,9 +140,12 @@ fn intent(facts: &IntentFacts<'_>) -> lattice_audit::Entry {
         request_id: facts.request_id,
         dialect: facts.ask.dialect.as_str(),
         action: facts.ask.action.as_str(),
-        org: None,
+        org: facts.principal.org.as_ref().map(named),
         team: facts.principal.team.as_ref().map(named),
-        key: named(&facts.principal.key),
+        user: facts.principal.user.as_ref().map(named),
+        agent: facts.principal.agent.as_ref().map(named),
+        key: facts.principal.key.as_ref().map(named),
+        auth: facts.principal.auth.as_str(),
         model: &facts.ask.model,
         targets: &targets,
         stream: facts.ask.stream,
@@ -197,6 +200,7 @@ impl Slot for OutcomeRoom {
             estimated: outcome.estimated,
             ttft_us: outcome.first_byte.map(micros),
             duration_us: micros(outcome.duration),
+            tools: None,
         };
         self.room.append(leaf.entry(&self.account));
     }

@@ -16,10 +16,9 @@ pub fn principal() -> Principal {
         name: name.into(),
     };
     Principal {
-        key: named(1, "laptop"),
         team: Some(named(2, "research")),
         models: Some(vec!["openai/*".into(), "small".into(), MODEL.into()]),
-        team_models: None,
+        ..Principal::of_key(named(1, "laptop"))
     }
 }
 
@@ -32,6 +31,7 @@ pub fn ask() -> Ask {
         dialect: Dialect::OpenAi,
         stream: true,
         tools: Vec::new(),
+        classification: None,
         source: Some([10, 0, 0, 1].into()),
     }
 }
@@ -43,6 +43,7 @@ pub fn target() -> Target {
         provider: "openai".into(),
         model: "gpt-5".into(),
         classification: None,
+        local: false,
         price: Some(Arc::new(PerToken)),
         max_output_tokens: 4096,
         weight: NonZeroU32::MIN,

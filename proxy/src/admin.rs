@@ -57,7 +57,7 @@ async fn ready(State(gateway): State<Arc<Gateway>>) -> Response {
     let pending = gateway.journal.pending();
     let journal = gateway.journal.state();
     let serves = journal.is_ok() && !gateway.is_stopping();
-    let parts = BTreeMap::from([
+    let mut parts = BTreeMap::from([
         ("database", Part::of(database)),
         (
             "journal",
@@ -84,6 +84,14 @@ async fn ready(State(gateway): State<Arc<Gateway>>) -> Response {
         ),
         ("providers", providers(&gateway)),
     ]);
+    // Clients refuse a certificate that has ended; the listener itself still serves.
+    parts.extend(gateway.tls.iter().map(|tls| {
+        let part = match tls.listener() {
+            "admin" => "tls_admin",
+            _ => "tls_clients",
+        };
+        (part, Part::of(tls.state()))
+    }));
     let status = if serves {
         StatusCode::OK
     } else {

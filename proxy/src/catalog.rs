@@ -1,11 +1,13 @@
 //! The models of one configuration, and the plan behind each.
 
 use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
+use http::Uri;
 use lattice_kernel::{Clock, Plan, Price, Routing, SystemClock, Target};
-use lattice_providers::{CatalogPrice, FlatPrice, Kind, Prices, Provider};
+use lattice_providers::{CatalogPrice, FlatPrice, Kind, Place, Prices, Provider};
 
 use crate::config::Config;
 use crate::config::checked::{self, DEFAULT_OUTPUT_CAP, DEFAULT_RETRIES};
@@ -117,10 +119,21 @@ impl Pricer {
             provider: target.provider.clone(),
             model: target.model.clone(),
             classification: self.classifications.get(&target.provider).cloned(),
+            local: self.local(&target.provider),
             price: self.price(target),
             max_output_tokens: target.max_output_tokens,
             weight: target.weight,
         })
+    }
+
+    /// Whether a provider runs on this machine.
+    fn local(&self, provider: &Arc<str>) -> bool {
+        self.providers
+            .get(provider)
+            .is_some_and(|(kind, base_url)| match kind.place() {
+                Place::InProcess => true,
+                Place::Remote { .. } => is_loopback(base_url),
+            })
     }
 
     /// A price of the target's own, else the catalogue's. Models on one's own
@@ -138,6 +151,19 @@ impl Pricer {
         let found = CatalogPrice::find(provider_id, base_url, &target.model, self.clock.clone())?;
         Some(Arc::new(found))
     }
+}
+
+/// Whether whatever is at `url` is on this machine: its host is a loopback address as
+/// it stands, or `localhost`.
+fn is_loopback(url: &str) -> bool {
+    let host = url
+        .parse::<Uri>()
+        .ok()
+        .and_then(|url| url.host().map(str::to_owned));
+    host.is_some_and(|host| {
+        let literal = host.trim_matches(['[', ']']).parse::<IpAddr>();
+        host.eq_ignore_ascii_case("localhost") || literal.is_ok_and(|address| address.is_loopback())
+    })
 }
 
 #[cfg(test)]

@@ -21,6 +21,7 @@ use crate::data::pool::Pool;
 use crate::gates::audit::AuditTrail;
 use crate::gates::constraints::Budgets;
 use crate::metrics::Metrics;
+use crate::tls::Acceptor;
 
 /// The gates of a gateway.
 pub type GatewayGates =
@@ -61,6 +62,8 @@ pub struct Gateway {
     pub providers: Vec<String>,
     /// Of these, those whose models run in this process.
     pub local: Vec<String>,
+    /// The listeners that speak TLS, for readiness.
+    pub tls: Vec<Acceptor>,
 }
 
 /// How much longer the gateway waits for what runs.

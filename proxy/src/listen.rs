@@ -16,69 +16,132 @@ use crate::config::Config;
 use crate::data::listener::Listener;
 use crate::gateway::Gateway;
 use crate::say::say;
+use crate::tls::{Acceptor, Files, Handshakes};
+use crate::watch::Watch;
 
 /// Sockets that accept, before anything answers on them.
 pub struct Listeners {
-    clients: TcpListener,
-    admin: TcpListener,
+    clients: Bound,
+    admin: Bound,
+}
+
+struct Bound {
+    socket: TcpListener,
+    /// With the watch over its files.
+    tls: Option<(Acceptor, Watch)>,
+}
+
+impl Listeners {
+    /// Those of them that speak TLS.
+    pub fn acceptors(&self) -> Vec<Acceptor> {
+        let tls = [&self.clients.tls, &self.admin.tls].into_iter().flatten();
+        tls.map(|(acceptor, _)| acceptor.clone()).collect()
+    }
 }
 
 /// Where they really listen: port 0 has become a port.
 #[derive(Debug, Clone, Copy)]
 pub struct Addresses {
     /// Clients.
-    pub clients: SocketAddr,
+    pub clients: Origin,
     /// Admin.
-    pub admin: SocketAddr,
+    pub admin: Origin,
 }
 
-/// Binds both listeners first of all, so that a port that is taken is found
-/// before a database is started.
+/// An address and what is spoken there; shown as the beginning of a URL.
+#[derive(Debug, Clone, Copy)]
+pub struct Origin {
+    /// Where.
+    pub address: SocketAddr,
+    /// `https` instead of `http`.
+    pub tls: bool,
+}
+
+impl std::fmt::Display for Origin {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let scheme = if self.tls { "https" } else { "http" };
+        write!(formatter, "{scheme}://{}", self.address)
+    }
+}
+
+/// Binds both listeners first of all, so that a port that is taken is found before a
+/// database is started; and so is a certificate that nobody would accept.
 pub fn bind(config: &Config) -> Result<(Listeners, Addresses), CommandError> {
     let bind = |key: &str, address: SocketAddr| {
         TcpListener::bind(address)
             .map_err(|error| CommandError::Failed(format!("{key}: cannot listen on {address}: {error}; choose another address, or stop what uses it")))
     };
-    let clients = bind("server.listen", config.listen)?;
-    let admin = bind("server.admin_listen", config.admin_listen)?;
-    let addresses = Addresses {
-        clients: clients.local_addr()?,
-        admin: admin.local_addr()?,
+    let tls = |listener: &'static str, files: Option<&Files>| {
+        files
+            .map(|files| Acceptor::open(listener, files))
+            .transpose()
     };
-    Ok((Listeners { clients, admin }, addresses))
+    let listeners = Listeners {
+        clients: Bound {
+            tls: tls("clients", config.tls.as_ref())?,
+            socket: bind("server.listen", config.listen)?,
+        },
+        admin: Bound {
+            tls: tls("admin", config.admin_tls.as_ref())?,
+            socket: bind("server.admin_listen", config.admin_listen)?,
+        },
+    };
+    let origin = |bound: &Bound| -> std::io::Result<Origin> {
+        Ok(Origin {
+            address: bound.socket.local_addr()?,
+            tls: bound.tls.is_some(),
+        })
+    };
+    let addresses = Addresses {
+        clients: origin(&listeners.clients)?,
+        admin: origin(&listeners.admin)?,
+    };
+    Ok((listeners, addresses))
 }
 
 /// Serves both until the watch says stop; connections that run are not cut.
 pub fn serve(
-    listeners: Listeners,
-    addresses: Addresses,
+    Listeners { clients, admin }: Listeners,
     gateway: &Arc<Gateway>,
     stop: &ShutdownWatch,
 ) -> Result<JoinSet<()>, CommandError> {
     let mut serving = JoinSet::new();
-    let name = addresses.clients.to_string();
-    let mut service = Service::new("clients".into(), Listener::new(gateway.clone()));
+    let tls = followed(clients.tls, &mut serving);
+    let name = clients.socket.local_addr()?.to_string();
+    let mut service = Service::new("clients".into(), Listener::new(gateway.clone(), tls));
     service.add_tcp(&name);
     // pingora takes over a socket that is open already, as it does in an upgrade.
-    listeners.clients.set_nonblocking(true)?;
+    clients.socket.set_nonblocking(true)?;
     let mut sockets = Fds::new();
-    sockets.add(name, listeners.clients.into_raw_fd());
+    sockets.add(name, clients.socket.into_raw_fd());
     let watch = stop.clone();
     serving.spawn(async move {
         service
             .start_service(Some(Arc::new(Mutex::new(sockets))), watch, 1)
             .await
     });
-    listeners.admin.set_nonblocking(true)?;
-    let admin = tokio::net::TcpListener::from_std(listeners.admin)?;
+    let tls = followed(admin.tls, &mut serving);
+    admin.socket.set_nonblocking(true)?;
+    let socket = tokio::net::TcpListener::from_std(admin.socket)?;
     let router = admin::router(gateway.clone());
     serving.spawn(async move {
         // The admin listener answers to the last: it tells how the stop goes.
-        if let Err(error) = axum::serve(admin, router).await {
+        let served = match tls {
+            Some(tls) => axum::serve(Handshakes::new(socket, tls), router).await,
+            None => axum::serve(socket, router).await,
+        };
+        if let Err(error) = served {
             tracing::error!(%error, "the admin listener ended");
         }
     });
     Ok(serving)
+}
+
+/// The acceptor, whose files are taken over from here on as they change.
+fn followed(tls: Option<(Acceptor, Watch)>, serving: &mut JoinSet<()>) -> Option<Acceptor> {
+    let (acceptor, watch) = tls?;
+    serving.spawn(acceptor.clone().follow(watch));
+    Some(acceptor)
 }
 
 /// Says where the gateway is and how to ask it.
@@ -95,9 +158,9 @@ pub fn announce(addresses: Addresses, gateway: &Gateway) {
         Some(provider) => format!("{provider}/MODEL"),
         None => "MODEL".to_owned(),
     });
-    say!("lattice listens on http://{clients}/v1 (clients) and http://{admin} (admin)");
+    say!("lattice listens on {clients}/v1 (clients) and {admin} (admin)");
     say!("make a key:  lattice key create --name me");
     say!(
-        "then:        curl http://{clients}/v1/chat/completions -H \"Authorization: Bearer $LATTICE_KEY\" -H 'Content-Type: application/json' -d '{{\"model\":\"{model}\",\"stream\":true,\"messages\":[{{\"role\":\"user\",\"content\":\"Hello\"}}]}}'"
+        "then:        curl {clients}/v1/chat/completions -H \"Authorization: Bearer $LATTICE_KEY\" -H 'Content-Type: application/json' -d '{{\"model\":\"{model}\",\"stream\":true,\"messages\":[{{\"role\":\"user\",\"content\":\"Hello\"}}]}}'"
     );
 }

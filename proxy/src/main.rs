@@ -20,6 +20,8 @@ mod listen;
 mod metrics;
 mod say;
 mod state;
+mod tls;
+mod watch;
 
 use std::process::ExitCode;
 

@@ -90,6 +90,8 @@ pub struct Metrics {
     gates: [Histogram; Gate::COUNT],
     overhead: Histogram,
     streams: Gauge,
+    /// Calls of a reply that were kept from its caller.
+    tools_refused: Counter,
     targets: HashMap<(Arc<str>, Arc<str>), Operations>,
     other: Operations,
     /// USD. A gauge that only rises, because the library's counters are whole numbers.
@@ -196,6 +198,7 @@ impl Metrics {
             gates: Gate::ALL.map(|gate| histogram!("lattice_gate_duration_seconds", "gate" => gate.as_str())),
             overhead: histogram!("lattice_overhead_seconds"),
             streams: gauge!("lattice_streams_active"),
+            tools_refused: counter!("lattice_tools_refused_total"),
             targets: targets
                 .map(|target| {
                     let series = Operations::new(&target.provider, &target.model);
@@ -228,6 +231,7 @@ impl Metrics {
     }
 
     fn call_ended(&self, draft: &Draft, call: &Outcome) {
+        self.tools_refused.increment(call.rulings.refused.into());
         let (Some(provider), Some(model)) = (&call.provider, &call.model) else {
             return;
         };

@@ -156,7 +156,7 @@ fn a_broken_configuration_is_refused_with_the_place_and_the_mend() {
     }
     assert_snapshot!(report, @r#"
     an unknown key
-      lattice: lattice.yaml:2:3: unknown key `lisen`; did you mean `listen`? (known: listen, admin_listen, max_body_mib, drain_seconds, insecure)
+      lattice: lattice.yaml:2:3: unknown key `lisen`; did you mean `listen`? (known: listen, admin_listen, max_body_mib, drain_seconds, insecure, tls, admin_tls)
     an unknown section
       lattice: lattice.yaml:1:1: unknown key `modells`; did you mean `models`? (known: server, data_dir, database, providers, models, policy, budgets, audit, security)
     a kind that nobody knows
@@ -178,7 +178,7 @@ fn a_broken_configuration_is_refused_with_the_place_and_the_mend() {
     a secret in the file
       lattice: lattice.yaml:2:31: a secret is never written here; point to it with { env: NAME } or { file: PATH }
     a listener that others reach
-      lattice: server.listen: 0.0.0.0:8080 can be reached by other machines in plain HTTP; keep to 127.0.0.1 behind a TLS proxy, or say `server.insecure: true`
+      lattice: server.listen: 0.0.0.0:8080 can be reached by other machines in plain HTTP; set `server.tls: { cert: PATH, key: PATH }`, keep to 127.0.0.1 behind a TLS proxy, or say `server.insecure: true`
     a port for an address
       lattice: server.listen: "8080" is not an address; write IP:PORT, for instance 127.0.0.1:8080
     a word for a number

@@ -358,7 +358,7 @@ fn a_file_that_cannot_be_read_is_one_finding_among_the_others() {
     };
     assert_snapshot!(configuration(&["doctor"]), @"
     FAIL  file          lattice.yaml:2:3: unknown key `lisen`
-          did you mean `listen`? (known: listen, admin_listen, max_body_mib, drain_seconds, insecure); network, state and models are looked at once it can be read
+          did you mean `listen`? (known: listen, admin_listen, max_body_mib, drain_seconds, insecure, tls, admin_tls); network, state and models are looked at once it can be read
     ");
     assert_snapshot!(configuration(&["doctor", "--config", "nowhere.yaml"]), @"
     FAIL  file          nowhere.yaml: No such file or directory (os error 2)

@@ -60,7 +60,8 @@ pub struct StoredLeaf {
     reason = "the fields are the columns of the table `spend`"
 )]
 pub struct SpendDelta {
-    pub key: Uuid,
+    /// `None` where the caller showed a token or a certificate.
+    pub key: Option<Uuid>,
     pub team: Option<Uuid>,
     /// The instant of the intent, for its outcome too: both must land in the same hour.
     pub at: OffsetDateTime,

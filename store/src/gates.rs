@@ -45,17 +45,18 @@ fn principal(row: KeyRow) -> Principal {
     let boxed = |models: Option<Vec<String>>| {
         models.map(|models| models.into_iter().map(String::into_boxed_str).collect())
     };
+    let key = Named {
+        id: row.id,
+        name: row.name.into(),
+    };
     Principal {
-        key: Named {
-            id: row.id,
-            name: row.name.into(),
-        },
         team: row.team_id.zip(row.team_name).map(|(id, name)| Named {
             id,
             name: name.into(),
         }),
         models: boxed(row.models),
         team_models: boxed(row.team_models),
+        ..Principal::of_key(key)
     }
 }
 
@@ -100,7 +101,7 @@ fn delta(leaf: &ShippedLeaf<'_>) -> Option<SpendDelta> {
     let index = &leaf.index;
     let spent = index.spent_delta_nano.unwrap_or(0);
     Some(SpendDelta {
-        key: index.key?,
+        key: index.key,
         team: index.team,
         at: moment(index.at),
         reserved_nano: index.reserved_delta_nano.unwrap_or(0),
@@ -109,7 +110,7 @@ fn delta(leaf: &ShippedLeaf<'_>) -> Option<SpendDelta> {
         requests: match index.kind {
             Kind::Intent => 1,
             Kind::Outcome => 0,
-            Kind::Start | Kind::Refusal | Kind::Gap | Kind::Stop => return None,
+            Kind::Start | Kind::Refusal | Kind::Gap | Kind::Stop | Kind::Policy => return None,
         },
     })
 }

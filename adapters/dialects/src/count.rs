@@ -7,7 +7,7 @@ use crate::anthropic::messages::{self, MessagesRequest};
 use crate::canonical::{Encoded, Request, Target, Unsupported, Usage};
 use crate::gemini::generate;
 use crate::openai::responses;
-use crate::{Api, Facts};
+use crate::{Api, Facts, ToolNeeded};
 
 /// A request whose tokens are to be counted, read once.
 #[derive(Debug, Clone)]
@@ -54,6 +54,17 @@ impl CountRequest {
         match self {
             Self::Messages(request) => request.canonical(),
             Self::Generate(request) => request.canonical(),
+        }
+    }
+
+    /// As [`Inbound::without_tools`](crate::Inbound::without_tools).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn without_tools(&self, gone: &[&str]) -> Result<Self, ToolNeeded> {
+        match self {
+            Self::Messages(request) => request.without_tools(gone).map(Self::Messages),
+            Self::Generate(request) => request.without_tools(gone).map(Self::Generate),
         }
     }
 

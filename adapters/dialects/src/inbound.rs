@@ -7,11 +7,13 @@ use bytes::Bytes;
 use crate::Api;
 use crate::anthropic::messages::{self, MessagesRequest};
 use crate::canonical::{Request, Unsupported, Usage};
+use crate::firewall::Firewall;
 use crate::gemini::generate::{self, GenerateRequest, GenerateWatch};
 use crate::openai::chat::{self, ChatRequest};
 use crate::openai::responses::{self, ResponsesRequest};
 use crate::prompt::Prompt;
 use crate::reply::{Asked, Labels, Watch, Writers};
+use crate::tools::ToolNeeded;
 
 /// What the gates ask of a request, whatever API it is for.
 #[derive(Clone)]
@@ -96,6 +98,30 @@ impl Inbound {
         }
     }
 
+    /// The same request without the tools of these names, which are spelled as
+    /// [`Facts::tool_names`] has them; read again, so that all that it tells agrees.
+    /// Without any of them on offer it is the same `Bytes`, not a copy.
+    ///
+    /// All tools of a name go, and a tool that has several names goes with any of
+    /// them; what holds nothing else goes with its last tool. Names are taken out of
+    /// the lists of what the model may choose from. Where nothing is left to choose
+    /// from, so goes what providers refuse without: the choice, and whether calls may
+    /// come together. All other bytes are the caller's. Calls that were made before
+    /// stay, with their results: what the model said and was told is no offer.
+    ///
+    /// # Errors
+    /// [`ToolNeeded`] names the first field that cannot do without one of them: a
+    /// choice that demands it, or any where none is left; a list that would allow
+    /// nothing; or what is kept at a provider and may hold it.
+    pub fn without_tools(&self, gone: &[&str]) -> Result<Self, ToolNeeded> {
+        match self {
+            Self::Chat(request) => request.without_tools(gone).map(Self::Chat),
+            Self::Responses(request) => request.without_tools(gone).map(Self::Responses),
+            Self::Messages(request) => request.without_tools(gone).map(Self::Messages),
+            Self::Generate(request) => request.without_tools(gone).map(Self::Generate),
+        }
+    }
+
     /// What it asks for, whatever provider it goes to. Texts and media are borrowed
     /// from the body.
     ///
@@ -142,6 +168,12 @@ impl Inbound {
             Self::Messages(request) => request.writers(labels),
             Self::Generate(request) => request.writers(labels),
         }
+    }
+
+    /// Judges the tool calls in the reply to it, as the caller is about to get them.
+    #[must_use]
+    pub fn firewall(&self) -> Firewall {
+        Firewall::new(self.api())
     }
 
     /// The usage that a reply in one piece reports, where it is of this request's own

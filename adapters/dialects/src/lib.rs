@@ -20,7 +20,7 @@
 //! and rewritten ([`splice`]); then [`reply`], the way back, which stands on
 //! [`sse`]. For a target of another dialect, [`anthropic::messages`] has all there
 //! is to one: `encode`, `Decoder`, `read_error`. What else can be asked for stands by
-//! itself: [`count`] and [`embed`].
+//! itself: [`count`] and [`embed`]. Between a reply and its caller stands [`tools`].
 
 pub mod anthropic;
 mod api;
@@ -29,6 +29,7 @@ pub mod count;
 pub mod embed;
 pub mod error;
 mod fields;
+pub mod firewall;
 pub mod gemini;
 mod inbound;
 pub mod json;
@@ -38,7 +39,9 @@ pub mod reply;
 mod spelling;
 pub mod splice;
 pub mod sse;
+mod tools;
 
 pub use api::Api;
 pub use inbound::{Facts, Inbound};
 pub use prompt::Prompt;
+pub use tools::ToolNeeded;

@@ -20,6 +20,16 @@ impl Edits {
         self.replace(offset..offset, text);
     }
 
+    /// Takes up those of another part of the same body.
+    pub(crate) fn append(&mut self, mut other: Self) {
+        self.0.append(&mut other.0);
+    }
+
+    /// Whether there is nothing to replace.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Takes those of `siblings` out that are `gone`, each with one comma: the
     /// elements of an array, or the members of an object (from the key on), by their
     /// byte offsets and in their order.

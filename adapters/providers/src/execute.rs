@@ -8,11 +8,11 @@ use http::HeaderMap;
 use lattice_dialects::canonical::ErrorFacts;
 use lattice_dialects::count::CountRequest;
 use lattice_dialects::embed::{EmbedApi, EmbedRequest};
-use lattice_dialects::{Api, Facts, Inbound};
+use lattice_dialects::{Api, Facts, Inbound, ToolNeeded};
 use lattice_kernel::call::Target;
 use lattice_kernel::gates::Execution;
 use lattice_kernel::proof::{Departure, Dispatch};
-use lattice_kernel::{Ending, Intended, Outcome, Record, Refusal};
+use lattice_kernel::{Ask, Body, Code, Ending, Gate, Intended, Outcome, Record, Refusal};
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -75,6 +75,18 @@ impl Asked {
         }
     }
 
+    /// As [`Inbound::without_tools`]; embeddings have none.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn without_tools(self, gone: &[&str]) -> Result<Self, ToolNeeded> {
+        match self {
+            Self::Generation(inbound) => inbound.without_tools(gone).map(Self::Generation),
+            Self::Count(request) => request.without_tools(gone).map(Self::Count),
+            Self::Embedding(request) => Ok(Self::Embedding(request)),
+        }
+    }
+
     /// An API with the errors of the caller's dialect.
     #[must_use]
     pub fn api(&self) -> Api {
@@ -100,6 +112,25 @@ impl Outbound {
     #[must_use]
     pub fn body(&self) -> &Bytes {
         self.asked.body()
+    }
+}
+
+impl Body for Outbound {
+    fn tools(&self) -> Vec<Box<str>> {
+        let names = self.facts().tool_names.iter();
+        names.map(|name| name.as_str().into()).collect()
+    }
+
+    fn without_tools(self, names: &[Box<str>]) -> Result<Self, Refusal> {
+        let gone: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
+        match self.asked.without_tools(&gone) {
+            Ok(asked) => Ok(Self { asked, ..self }),
+            Err(needed) => {
+                let message = format!("{needed}.");
+                Err(Refusal::new(Gate::Authorization, Code::PolicyTool, message)
+                    .field(needed.field))
+            }
+        }
     }
 }
 
@@ -132,6 +163,8 @@ pub struct Answer<E> {
     pub exchange: Bounded<E>,
     /// How it is read.
     pub reads: Reads,
+    /// What was asked, as far as policy looks at it.
+    pub ask: Ask,
     /// What was asked.
     pub body: Arc<Outbound>,
     /// The open record; closing it settles.
@@ -189,8 +222,9 @@ impl<T> Remote<T> {
 /// One call, whichever target takes it.
 struct Call {
     dispatch: Dispatch,
+    ask: Ask,
     body: Arc<Outbound>,
-    /// The caller's key.
+    /// The caller.
     scope: Uuid,
 }
 
@@ -211,16 +245,17 @@ impl<T: Transport> Execution for Remote<T> {
         let Departure {
             dispatch,
             principal,
+            ask,
             plan,
             body,
             noted,
             mut record,
-            ..
         } = intended.depart();
         let call = Call {
             dispatch,
+            ask,
             body: Arc::new(body),
-            scope: principal.key.id,
+            scope: principal.subject.named.id,
         };
         let mut walk = Walk::of(&plan, &self.directory, &self.health, Instant::now());
         while record.affords_attempt()
@@ -228,7 +263,7 @@ impl<T: Transport> Execution for Remote<T> {
         {
             let missed = match self.attempt(&call, step, flight, &mut record).await {
                 Ok(opened) if opened.is_success() => {
-                    return answer(opened, &call, record, noted);
+                    return answer(opened, call, record, noted);
                 }
                 Ok(opened) => match judge(opened, &call.body.asked).await {
                     Ok(objection) => return rejected(objection, &call, record, noted),
@@ -343,7 +378,7 @@ impl<E: Exchange> Opened<E> {
 /// A reply begins: from here on nobody else is asked.
 fn answer<E>(
     opened: Opened<E>,
-    call: &Call,
+    call: Call,
     mut record: Record,
     mut noted: Vec<Box<str>>,
 ) -> Reply<E> {
@@ -368,7 +403,8 @@ fn answer<E>(
         target: step.target,
         exchange,
         reads,
-        body: call.body.clone(),
+        ask: call.ask,
+        body: call.body,
         record,
         noted,
     }))

@@ -24,6 +24,8 @@ pub enum Kind {
     Gap = 5,
     /// The chain ends in good order.
     Stop = 6,
+    /// The policy set was to be changed.
+    Policy = 7,
 }
 
 impl Kind {
@@ -35,6 +37,7 @@ impl Kind {
             Self::Refusal,
             Self::Gap,
             Self::Stop,
+            Self::Policy,
         ]
         .into_iter()
         .find(|kind| *kind as u8 == byte)
@@ -50,6 +53,7 @@ impl Kind {
             Self::Refusal => "refusal",
             Self::Gap => "gap",
             Self::Stop => "stop",
+            Self::Policy => "policy",
         }
     }
 }
@@ -186,6 +190,7 @@ impl OpenIntent {
             estimated: true,
             ttft_us: None,
             duration_us: at.micros_since(self.at),
+            tools: None,
         }
         .entry(&Account {
             at: self.at,
@@ -202,7 +207,7 @@ impl leaf::Intent<'_> {
     pub fn entry(&self) -> Entry {
         let index = Index {
             request: Some(self.request_id),
-            key: Some(self.key.id),
+            key: self.key.map(|key| key.id),
             team: self.team.map(|team| team.id),
             reserved_delta_nano: self.reserved_nano_usd,
             ..Index::bare(Kind::Intent, self.at)
@@ -226,6 +231,14 @@ impl Outcome<'_> {
             ..Index::bare(Kind::Outcome, account.at)
         };
         Entry::new(index, &Leaf::Outcome(self))
+    }
+}
+
+impl leaf::PolicySwap<'_> {
+    /// The record of a policy set that took over, or was refused.
+    #[must_use]
+    pub fn entry(&self) -> Entry {
+        Entry::new(Index::bare(Kind::Policy, self.at), &Leaf::Policy(self))
     }
 }
 

@@ -26,6 +26,7 @@ pub(crate) enum Leaf<'a> {
     Refusal(&'a Refusal<'a>),
     Gap(&'a Gap<'a>),
     Stop(&'a Stop),
+    Policy(&'a PolicySwap<'a>),
 }
 
 impl Leaf<'_> {
@@ -101,10 +102,16 @@ pub struct Intent<'a> {
     pub action: &'a str,
     /// The organisation.
     pub org: Option<Named<'a>>,
-    /// The team that owns the key.
+    /// The team that it is asked for.
     pub team: Option<Named<'a>>,
-    /// The key.
-    pub key: Named<'a>,
+    /// The user who asks.
+    pub user: Option<Named<'a>>,
+    /// The agent that asks.
+    pub agent: Option<Named<'a>>,
+    /// The key that was shown, if it was one.
+    pub key: Option<Named<'a>>,
+    /// How the caller has shown who it is.
+    pub auth: &'a str,
     /// The model that the caller asked for.
     #[serde(serialize_with = "clipped")]
     pub model: &'a str,
@@ -193,6 +200,21 @@ pub struct Outcome<'a> {
     pub ttft_us: Option<u64>,
     /// From arrival to the end, microseconds.
     pub duration_us: u64,
+    /// What became of the tool calls of the answer; `None` where there were none.
+    pub tools: Option<Tools<'a>>,
+}
+
+/// What became of the tool calls of an answer.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Tools<'a> {
+    /// How many were passed on as they were.
+    pub released: u32,
+    /// How many with other arguments.
+    pub rewritten: u32,
+    /// How many were kept from the caller.
+    pub refused: u32,
+    /// The tools of the first of these.
+    pub refused_names: &'a [Box<str>],
 }
 
 /// A gate said no.
@@ -212,6 +234,10 @@ pub struct Refusal<'a> {
     pub org: Option<Named<'a>>,
     /// The team, where it is known.
     pub team: Option<Named<'a>>,
+    /// The user, where one is known.
+    pub user: Option<Named<'a>>,
+    /// The agent, where one is known.
+    pub agent: Option<Named<'a>>,
     /// The key, where it is known.
     pub key: Option<Named<'a>>,
     /// The model that the caller asked for.
@@ -219,6 +245,23 @@ pub struct Refusal<'a> {
     pub model: Option<&'a str>,
     /// How many refusals this leaf stands for.
     pub count: u64,
+}
+
+/// Another policy set was to take the place of the one in force.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct PolicySwap<'a> {
+    /// When.
+    pub at: Timestamp,
+    /// The revision that was in force; `None` at the start.
+    pub before: Option<&'a str>,
+    /// The revision that is in force from here on: `before` where the new set was refused.
+    pub after: &'a str,
+    /// Where the new set comes from.
+    #[serde(serialize_with = "clipped")]
+    pub source: &'a str,
+    /// Why the new set was refused; `None` where it serves.
+    #[serde(serialize_with = "clipped_option")]
+    pub refused: Option<&'a str>,
 }
 
 /// Actions were served without a record (`on_full: gap`).
@@ -272,10 +315,13 @@ mod tests {
                 id: Uuid::from_u128(3),
                 name: "research",
             }),
-            key: Named {
+            user: None,
+            agent: None,
+            key: Some(Named {
                 id: Uuid::from_u128(4),
                 name: "ci",
-            },
+            }),
+            auth: "key",
             model: "assistant",
             targets: &[Target {
                 provider: "openai",
@@ -299,7 +345,8 @@ mod tests {
                 r#""request_id":"00000000-0000-0000-0000-000000000002","#,
                 r#""dialect":"openai","action":"chat","org":null,"#,
                 r#""team":{"id":"00000000-0000-0000-0000-000000000003","name":"research"},"#,
-                r#""key":{"id":"00000000-0000-0000-0000-000000000004","name":"ci"},"#,
+                r#""user":null,"agent":null,"#,
+                r#""key":{"id":"00000000-0000-0000-0000-000000000004","name":"ci"},"auth":"key","#,
                 r#""model":"assistant","targets":["openai/gpt-5"],"stream":true,"#,
                 r#""input_tokens_bound":12,"output_cap":4096,"reserved_nano_usd":9,"#,
                 r#""policy":{"revision":"r1","cached":false},"noted":["max_tokens"]}"#
@@ -332,6 +379,7 @@ mod tests {
             estimated: false,
             ttft_us: Some(10),
             duration_us: 20,
+            tools: None,
         };
         let entry = outcome.entry(&Account {
             at: Timestamp::default(),
@@ -350,7 +398,7 @@ mod tests {
                 r#""ending":"client_gone","code":null,"status":200,"provider":"openai","#,
                 r#""model":"gpt-5","attempts":2,"abandoned":1,"usage":{"input":3,"cached_input":0,"#,
                 r#""cache_write":0,"output":4,"reasoning":0},"cost_nano_usd":7,"#,
-                r#""estimated":false,"ttft_us":10,"duration_us":20}"#
+                r#""estimated":false,"ttft_us":10,"duration_us":20,"tools":null}"#
             )
         );
     }
@@ -365,6 +413,8 @@ mod tests {
             dialect: Some("openai"),
             org: None,
             team: None,
+            user: None,
+            agent: None,
             key: None,
             model: Some(&"ä".repeat(1_000_000)),
             count: 1,

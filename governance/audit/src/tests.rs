@@ -123,10 +123,13 @@ fn intent(number: u128) -> Entry {
         action: "chat",
         org: None,
         team: None,
-        key: Named {
+        user: None,
+        agent: None,
+        key: Some(Named {
             id: Uuid::from_u128(4),
             name: "ci",
-        },
+        }),
+        auth: "key",
         model: "assistant",
         targets: &[Target {
             provider: "openai",
@@ -162,6 +165,7 @@ fn outcome(number: u128, intent: Position) -> Entry {
         estimated: false,
         ttft_us: None,
         duration_us: 1_000_000,
+        tools: None,
     }
     .entry(&Account {
         at: Timestamp::default(),

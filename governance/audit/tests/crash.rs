@@ -35,10 +35,13 @@ fn intent(number: u128) -> Entry {
         action: "chat",
         org: None,
         team: None,
-        key: Named {
+        user: None,
+        agent: None,
+        key: Some(Named {
             id: Uuid::from_u128(4),
             name: "ci",
-        },
+        }),
+        auth: "key",
         model: "assistant",
         targets: &[],
         stream: true,

@@ -102,12 +102,7 @@ impl House {
             id: Uuid::from_u128(7),
             name: name.into(),
         };
-        let principal = Principal {
-            key,
-            team: None,
-            models: None,
-            team_models: None,
-        };
+        let principal = Principal::of_key(key);
         let mut row = KeyRow {
             mac,
             principal,
@@ -128,6 +123,7 @@ impl House {
     async fn show(&self, credential: &str) -> Result<Arc<Principal>, Refusal> {
         let head = Head {
             credential: Some(Secret::new(credential)),
+            certificate: None,
             source: None,
         };
         self.gate.identify(&head).await
@@ -136,7 +132,7 @@ impl House {
     async fn name(&self, key: &LatticeKey) -> Result<String, Code> {
         let shown = self.show(key.text().expose()).await;
         shown
-            .map(|who| who.key.name.to_string())
+            .map(|who| who.subject.named.name.to_string())
             .map_err(|refusal| refusal.code)
     }
 
@@ -376,6 +372,7 @@ async fn another_pepper_knows_no_key() {
     let gate = ApiKeys::new(house.store, other, house.clock.clone());
     let head = Head {
         credential: Some(key.text()),
+        certificate: None,
         source: None,
     };
     assert_eq!(

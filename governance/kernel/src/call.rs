@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::draft::Draft;
 use crate::money::Price;
-use crate::principal::Principal;
+use crate::principal::{Certificate, Principal};
 use crate::refusal::Refusal;
 use crate::secret::Secret;
 
@@ -68,6 +68,8 @@ impl Action {
 pub struct Head {
     /// The credential as it came; one of the four headers.
     pub credential: Option<Secret>,
+    /// The certificate of the connection, where the client has shown one.
+    pub certificate: Option<Arc<Certificate>>,
     /// The caller's address.
     pub source: Option<IpAddr>,
 }
@@ -85,6 +87,8 @@ pub struct Ask {
     pub stream: bool,
     /// The names of the tools on offer, in the order of the request.
     pub tools: Vec<Box<str>>,
+    /// What the caller says that its data are classified as.
+    pub classification: Option<Box<str>>,
     /// The caller's address.
     pub source: Option<IpAddr>,
 }
@@ -100,9 +104,21 @@ impl Ask {
             dialect,
             stream: false,
             tools: Vec::new(),
+            classification: None,
             source: None,
         }
     }
+}
+
+/// A tool call that a model asks its caller to make.
+#[derive(Debug, Clone, Copy)]
+pub struct ToolCall<'a> {
+    /// The tool's name.
+    pub name: &'a str,
+    /// A JSON object, or the free text that a tool without a schema is given.
+    pub arguments: &'a str,
+    /// It is a JSON object.
+    pub json: bool,
 }
 
 /// One model at one provider.
@@ -114,6 +130,8 @@ pub struct Target {
     pub model: Arc<str>,
     /// Data classification that the provider is cleared for, where configured.
     pub classification: Option<Arc<str>>,
+    /// The model runs on this machine: what it is told does not leave it.
+    pub local: bool,
     /// `None`: unpriced, which is not the same as free.
     pub price: Option<Arc<dyn Price>>,
     /// The cap that a request gets under a hard budget when it names none, tokens.
@@ -207,6 +225,29 @@ impl Plan {
     }
 }
 
+/// A parsed body that the gates may change.
+pub trait Body: Send + Sized {
+    /// The names of the tools on offer, in their order.
+    fn tools(&self) -> Vec<Box<str>>;
+
+    /// Takes the tools of these names out, so that the model is not offered them.
+    ///
+    /// # Errors
+    /// A `policy_tool` refusal where the request makes no sense without one of them.
+    fn without_tools(self, names: &[Box<str>]) -> Result<Self, Refusal>;
+}
+
+/// No body, and so no tools.
+impl Body for () {
+    fn tools(&self) -> Vec<Box<str>> {
+        Vec::new()
+    }
+
+    fn without_tools(self, _: &[Box<str>]) -> Result<Self, Refusal> {
+        Ok(())
+    }
+}
+
 /// A request whose body was read and parsed, once.
 pub struct Call<B> {
     /// What policy may look at.
@@ -220,7 +261,7 @@ pub struct Call<B> {
 /// A request on the listener whose body waits to be read.
 pub trait Arrival: Send {
     /// The parsed body.
-    type Body: Send;
+    type Body: Body;
 
     /// What is known so far.
     fn head(&self) -> &Head;
@@ -247,6 +288,7 @@ mod tests {
                 provider: name.into(),
                 model: "m".into(),
                 classification: None,
+                local: false,
                 price: None,
                 max_output_tokens: 1,
                 weight: NonZeroU32::MIN,

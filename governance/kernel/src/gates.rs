@@ -7,7 +7,7 @@ use std::sync::Arc;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::call::{Ask, Head, Plan, Target};
+use crate::call::{Ask, Body, Head, Plan, Target, ToolCall};
 use crate::draft::Draft;
 use crate::money::NanoUsd;
 use crate::outcome::Outcome;
@@ -44,12 +44,23 @@ pub trait Authorization: Send + Sync {
     /// The decision on one target. An evaluation that fails is a denial.
     /// `at` is the time of arrival, for rules about the time of day.
     fn decide(&self, at: OffsetDateTime, who: &Principal, ask: &Ask, target: &Target) -> Verdict;
+
+    /// The decision on a tool call in the reply of `target`. An evaluation that
+    /// fails is a denial.
+    fn judge(
+        &self,
+        at: OffsetDateTime,
+        who: &Principal,
+        ask: &Ask,
+        target: &Target,
+        call: &ToolCall<'_>,
+    ) -> Verdict;
 }
 
 /// Gate 3: within which limits?
 pub trait Constraints: Send + Sync {
     /// What is sent to the target.
-    type Body: Send;
+    type Body: Body;
     /// What is held on the budgets.
     type Lease: Lease;
 
@@ -151,8 +162,8 @@ pub struct Decision {
     pub allow: bool,
     /// Reasons against; any one denies.
     pub deny: Vec<Denial>,
-    /// What must be done if it is allowed, as canonical JSON objects.
-    pub obligations: Vec<Box<str>>,
+    /// What must be done if it is allowed.
+    pub obligations: Vec<Obligation>,
 }
 
 /// One reason against.
@@ -164,13 +175,46 @@ pub struct Denial {
     pub message: Box<str>,
 }
 
+/// What a policy asks for in return.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Obligation {
+    /// Of a request: the tool of this name is taken out.
+    DropTool(Box<str>),
+    /// Of a tool call: it is passed on with these arguments, a JSON object.
+    SetArguments(Box<str>),
+    /// Something that no gate fulfils, as canonical JSON.
+    Unknown(Box<str>),
+}
+
+/// What becomes of a tool call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ruling {
+    /// It is passed on as it is.
+    Release,
+    /// It is passed on with these arguments, a JSON object.
+    Rewrite(Box<str>),
+    /// It does not reach the caller, who is told this.
+    Refuse(Box<str>),
+}
+
 impl Decision {
     /// Allowed means: said so, nothing said against it, and nothing asked in
-    /// return. No gate fulfils obligations yet, and to serve in spite of one would
-    /// be to serve what the policy did not allow.
+    /// return that the gates cannot do. To serve in spite of such an obligation
+    /// would be to serve what the policy did not allow.
     #[must_use]
     pub fn allows(&self) -> bool {
-        self.allow && self.deny.is_empty() && self.obligations.is_empty()
+        let drops = |obligation| matches!(obligation, &Obligation::DropTool(_));
+        self.allow && self.deny.is_empty() && self.obligations.iter().all(drops)
+    }
+
+    /// The tools that are taken out of the request.
+    pub fn dropped_tools(&self) -> impl Iterator<Item = &str> {
+        self.obligations
+            .iter()
+            .filter_map(|obligation| match obligation {
+                Obligation::DropTool(name) => Some(&**name),
+                Obligation::SetArguments(_) | Obligation::Unknown(_) => None,
+            })
     }
 
     /// The refusal that this denial amounts to.
@@ -183,13 +227,24 @@ impl Decision {
             None if self.allow && !self.obligations.is_empty() => Refusal::new(
                 Gate::Authorization,
                 Code::PolicyDenied,
-                "The policy allows this request under an obligation that this gateway cannot fulfil; tell whoever administers it.",
+                "The policy allows this under an obligation that this gateway cannot fulfil; tell whoever administers it.",
             ),
             None => Refusal::new(
                 Gate::Authorization,
                 Code::PolicyDenied,
-                "No policy rule allows this request; ask whoever administers the gateway.",
+                "No policy rule allows this; ask whoever administers the gateway.",
             ),
+        }
+    }
+
+    /// What this means for a tool call: it may be passed on, with other arguments
+    /// where that is asked for once.
+    #[must_use]
+    pub fn ruling(&self) -> Ruling {
+        match (&*self.obligations, self.allow && self.deny.is_empty()) {
+            ([], true) => Ruling::Release,
+            ([Obligation::SetArguments(arguments)], true) => Ruling::Rewrite(arguments.clone()),
+            _ => Ruling::Refuse(self.refusal().message),
         }
     }
 }
@@ -237,7 +292,7 @@ pub struct RefusalFacts<'a> {
 mod tests {
     use super::*;
 
-    fn decision(allow: bool, deny: &[Code], obligations: &[&str]) -> Decision {
+    fn decision(allow: bool, deny: &[Code], obligations: &[Obligation]) -> Decision {
         let deny = deny.iter().map(|code| Denial {
             code: *code,
             message: "no".into(),
@@ -245,16 +300,56 @@ mod tests {
         Decision {
             allow,
             deny: deny.collect(),
-            obligations: obligations.iter().map(|it| (*it).into()).collect(),
+            obligations: obligations.to_vec(),
         }
     }
 
+    fn drop_tool() -> Obligation {
+        Obligation::DropTool("shell".into())
+    }
+
+    fn set_arguments() -> Obligation {
+        Obligation::SetArguments("{}".into())
+    }
+
+    fn unknown() -> Obligation {
+        Obligation::Unknown(r#"{"type":"mask"}"#.into())
+    }
+
     #[test]
-    fn only_an_unconditional_yes_allows() {
+    fn only_a_yes_with_nothing_against_it_allows() {
         assert!(decision(true, &[], &[]).allows());
         assert!(!decision(false, &[], &[]).allows());
         assert!(!decision(true, &[Code::PolicyTool], &[]).allows());
-        assert!(!decision(true, &[], &[r#"{"type":"mask"}"#]).allows());
+    }
+
+    #[test]
+    fn an_obligation_that_cannot_be_fulfilled_refuses() {
+        let named = decision(true, &[], &[drop_tool()]);
+        assert!(named.allows());
+        assert_eq!(named.dropped_tools().collect::<Vec<_>>(), ["shell"]);
+        assert!(!decision(true, &[], &[drop_tool(), unknown()]).allows());
+        assert!(!decision(true, &[], &[set_arguments()]).allows());
+    }
+
+    #[test]
+    fn a_tool_call_is_released_rewritten_or_refused() {
+        let ruling = |allow, deny: &[Code], obligations: &[Obligation]| {
+            decision(allow, deny, obligations).ruling()
+        };
+        assert_eq!(ruling(true, &[], &[]), Ruling::Release);
+        assert_eq!(
+            ruling(true, &[], &[set_arguments()]),
+            Ruling::Rewrite("{}".into())
+        );
+        let refused = |ruling| matches!(ruling, Ruling::Refuse(_));
+        for obligation in [drop_tool(), unknown()] {
+            assert!(refused(ruling(true, &[], &[obligation])));
+        }
+        let twice = [set_arguments(), set_arguments()];
+        assert!(refused(ruling(true, &[], &twice)), "which of the two?");
+        assert!(refused(ruling(false, &[], &[set_arguments()])));
+        assert!(refused(ruling(true, &[Code::PolicyTool], &[])));
     }
 
     #[test]
@@ -265,7 +360,7 @@ mod tests {
             Code::PolicyModel
         );
         assert_eq!(code(decision(false, &[], &[])), Code::PolicyDenied);
-        let obliged = decision(true, &[], &[r#"{"type":"mask"}"#]).refusal();
+        let obliged = decision(true, &[], &[unknown()]).refusal();
         assert!(
             obliged.message.contains("obligation"),
             "{}",

@@ -24,13 +24,15 @@ pub mod record;
 pub mod refusal;
 pub mod secret;
 
-pub use call::{Action, Arrival, Ask, Balance, Call, Dialect, Head, Plan, Routing, Target};
+pub use call::{
+    Action, Arrival, Ask, Balance, Body, Call, Dialect, Head, Plan, Routing, Target, ToolCall,
+};
 pub use clock::{Clock, SystemClock};
 pub use draft::Draft;
 pub use gates::Gates;
 pub use money::{NanoUsd, Price, Usage};
 pub use outcome::{Ending, Outcome};
-pub use principal::Principal;
+pub use principal::{Certificate, Principal};
 pub use proof::{Dispatch, Intended};
 pub use record::{Presence, Record};
 pub use refusal::{Code, Gate, Refusal};

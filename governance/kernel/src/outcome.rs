@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::gates::Ruling;
 use crate::money::{NanoUsd, Usage};
 use crate::refusal::Code;
 
@@ -68,4 +69,47 @@ pub struct Outcome {
     pub first_byte: Option<Duration>,
     /// From arrival to the end.
     pub duration: Duration,
+    /// What became of the tool calls of the reply.
+    pub rulings: Rulings,
+}
+
+/// What became of the tool calls of one reply. A model chooses how many there are and
+/// what they are called, so names are kept of some only.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rulings {
+    /// Passed on as they were.
+    pub released: u32,
+    /// Passed on with other arguments.
+    pub rewritten: u32,
+    /// Kept from the caller.
+    pub refused: u32,
+    /// The tools of the first of these, at most [`Self::NAMES`], each cut to
+    /// [`Self::NAME`] bytes.
+    pub refused_names: Vec<Box<str>>,
+}
+
+impl Rulings {
+    /// How many names are kept.
+    pub const NAMES: usize = 16;
+    /// How many bytes of each.
+    pub const NAME: usize = 64;
+
+    /// Whether any call was judged.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    pub(crate) fn count(&mut self, name: &str, ruling: &Ruling) {
+        let counter = match ruling {
+            Ruling::Release => &mut self.released,
+            Ruling::Rewrite(_) => &mut self.rewritten,
+            Ruling::Refuse(_) => &mut self.refused,
+        };
+        *counter = counter.saturating_add(1);
+        if matches!(ruling, Ruling::Refuse(_)) && self.refused_names.len() < Self::NAMES {
+            let end = name.floor_char_boundary(Self::NAME);
+            self.refused_names.push(name[..end].into());
+        }
+    }
 }

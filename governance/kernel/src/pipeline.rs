@@ -4,12 +4,14 @@
 //! Every governed action goes through [`govern`]. The proofs in [`crate::proof`]
 //! are made here and nowhere else.
 
-use crate::call::{Arrival, Ask, Call, Head, Plan};
+use crate::call::{Arrival, Ask, Body, Call, Head, Plan, Target, ToolCall};
 use crate::draft::Draft;
 use crate::gates::{
     Audit, Authorization, Constraints, Execution, Gates, Identity, IntentFacts, RefusalFacts,
+    Ruling,
 };
 use crate::proof::{Authorized, Constrained, Identified, Intended};
+use crate::record::Record;
 use crate::refusal::{Gate, Refusal};
 
 /// Walks one action through the five gates.
@@ -51,10 +53,10 @@ where
     R: Arrival,
 {
     let who = identify(gates, draft, arrival.head()).await?;
-    let Call { ask, plan, body } = arrival.read(&who.principal, draft).await?;
+    let call = arrival.read(&who.principal, draft).await?;
     draft.pass(Gate::Intake);
-    let allowed = authorize(gates, draft, who, ask, plan)?;
-    let granted = constrain(gates, draft, allowed, body).await?;
+    let allowed = authorize(gates, draft, who, call)?;
+    let granted = constrain(gates, draft, allowed).await?;
     let intended = intend(gates, draft, granted).await?;
     Ok(gates.execution.execute(intended).await)
 }
@@ -86,6 +88,28 @@ where
     }
 }
 
+/// Gate 2 once more, for a tool call in the reply that `target` gives to `ask`. What
+/// becomes of it goes on record with the outcome.
+pub fn judge<I, Z: Authorization, C, A, X>(
+    gates: &Gates<I, Z, C, A, X>,
+    draft: &Draft,
+    ask: &Ask,
+    target: &Target,
+    call: &ToolCall<'_>,
+    record: &mut Record,
+) -> Ruling {
+    // Without a principal nothing was asked, and so nothing can be answered.
+    let ruling = draft.principal.as_deref().map_or_else(
+        || Ruling::Refuse("Nobody asked for it.".into()),
+        |who| {
+            let verdict = gates.authorization.judge(draft.at, who, ask, target, call);
+            verdict.decision.ruling()
+        },
+    );
+    record.judged(call.name, &ruling);
+    ruling
+}
+
 async fn identify<I: Identity, Z, C, A, X>(
     gates: &Gates<I, Z, C, A, X>,
     draft: &mut Draft,
@@ -97,21 +121,29 @@ async fn identify<I: Identity, Z, C, A, X>(
     Ok(Identified { principal })
 }
 
-fn authorize<I, Z: Authorization, C, A, X>(
+fn authorize<I, Z: Authorization, C, A, X, B: Body>(
     gates: &Gates<I, Z, C, A, X>,
     draft: &mut Draft,
     who: Identified,
-    ask: Ask,
-    plan: Plan,
-) -> Result<Authorized, Refusal> {
+    call: Call<B>,
+) -> Result<Authorized<B>, Refusal> {
+    let Call {
+        mut ask,
+        plan,
+        body,
+    } = call;
     let mut denied = None;
     let mut verdict = None;
+    let mut dropped: Vec<Box<str>> = Vec::new();
     let plan = plan.filter(|target| {
         let decided = gates
             .authorization
             .decide(draft.at, &who.principal, &ask, target);
         let allowed = decided.decision.allows();
         if allowed {
+            // Which target answers is not known yet: what one of them must not be
+            // offered, none of them is.
+            dropped.extend(decided.decision.dropped_tools().map(Into::into));
             verdict.get_or_insert(decided);
         } else if denied.is_none() {
             denied = Some(decided);
@@ -120,12 +152,17 @@ fn authorize<I, Z: Authorization, C, A, X>(
     });
     draft.pass(Gate::Authorization);
     match (verdict, denied) {
-        (Some(verdict), _) => Ok(Authorized {
-            principal: who.principal,
-            ask,
-            plan,
-            verdict,
-        }),
+        (Some(verdict), _) => {
+            let (body, dropped) = without_tools(body, &mut ask, &dropped)?;
+            Ok(Authorized {
+                principal: who.principal,
+                ask,
+                plan,
+                verdict,
+                body,
+                dropped,
+            })
+        }
         // A model that this caller never sees is unknown to it, whatever the
         // reason: the answer must not tell that it exists.
         (None, denied) => {
@@ -142,6 +179,24 @@ fn authorize<I, Z: Authorization, C, A, X>(
             ))
         }
     }
+}
+
+/// Takes tools out of the request, and says which went: some take others along.
+fn without_tools<B: Body>(
+    body: B,
+    ask: &mut Ask,
+    gone: &[Box<str>],
+) -> Result<(B, Vec<Box<str>>), Refusal> {
+    if !ask.tools.iter().any(|name| gone.contains(name)) {
+        return Ok((body, Vec::new()));
+    }
+    let body = body.without_tools(gone)?;
+    let offered = std::mem::replace(&mut ask.tools, body.tools());
+    let went = offered
+        .into_iter()
+        .filter(|name| !ask.tools.contains(name))
+        .collect();
+    Ok((body, went))
 }
 
 fn is_listed<Z: Authorization>(
@@ -163,19 +218,24 @@ fn is_listed<Z: Authorization>(
 async fn constrain<I, Z, C: Constraints, A, X>(
     gates: &Gates<I, Z, C, A, X>,
     draft: &mut Draft,
-    allowed: Authorized,
-    body: C::Body,
+    allowed: Authorized<C::Body>,
 ) -> Result<Constrained<C::Body, C::Lease>, Refusal> {
     let Authorized {
         principal,
         ask,
         plan,
         verdict,
+        body,
+        dropped,
     } = allowed;
-    let granted = gates
+    let mut granted = gates
         .constraints
         .constrain(draft.at, &principal, &ask, &plan, body)
         .await?;
+    let noted = dropped
+        .iter()
+        .map(|name| format!("tool {name} is not open to this caller").into());
+    granted.terms.noted.extend(noted);
     draft.pass(Gate::Constraints);
     Ok(Constrained {
         principal,

@@ -16,12 +16,16 @@ pub struct Identified {
     pub(crate) principal: Arc<Principal>,
 }
 
-/// Gate 2 was passed: policy has left these targets in the plan.
-pub struct Authorized {
+/// Gate 2 was passed: policy has left these targets in the plan, and these tools in
+/// the body.
+pub struct Authorized<B> {
     pub(crate) principal: Arc<Principal>,
     pub(crate) ask: Ask,
     pub(crate) plan: Plan,
     pub(crate) verdict: Verdict,
+    pub(crate) body: B,
+    /// The names of the tools that were taken out.
+    pub(crate) dropped: Vec<Box<str>>,
 }
 
 /// Gate 3 was passed. Owns the body that was checked, which is the one that is

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use crate::call::Target;
 use crate::draft::Draft;
-use crate::gates::{Lease, Slot};
+use crate::gates::{Lease, Ruling, Slot};
 use crate::money::{NanoUsd, Usage};
-use crate::outcome::{Ending, Outcome};
+use crate::outcome::{Ending, Outcome, Rulings};
 
 /// Whether the client is still there, as whoever watches its socket knows. It
 /// tells a record that is dropped why.
@@ -49,6 +49,8 @@ pub struct Record {
     attempts: u32,
     /// The last of them.
     last: Attempt,
+    /// What became of the tool calls of the reply.
+    rulings: Rulings,
 }
 
 /// What is known of one attempt; before the first, nothing.
@@ -73,6 +75,7 @@ impl Record {
             sunk: 0,
             attempts: 0,
             last: Attempt::default(),
+            rulings: Rulings::default(),
         }
     }
 
@@ -117,6 +120,11 @@ impl Record {
     /// The usage that the target reported; the last one counts.
     pub fn used(&mut self, usage: Usage) {
         self.last.usage = Some(usage);
+    }
+
+    /// What became of a call of the tool `name`.
+    pub(crate) fn judged(&mut self, name: &str, ruling: &Ruling) {
+        self.rulings.count(name, ruling);
     }
 
     /// What `usage` costs at the target that was called.
@@ -166,6 +174,7 @@ impl Record {
             reserved,
             first_byte: self.last.first_byte,
             duration: self.started.elapsed(),
+            rulings: std::mem::take(&mut self.rulings),
         };
         if let Some(closing) = self.closing.take() {
             closing.close(&outcome);

@@ -17,7 +17,7 @@ use lattice_kernel::gates::{
 use lattice_kernel::principal::Named;
 use lattice_kernel::{
     Action, Clock as _, Code, Draft, Ending, Gate, Gates, Intended, NanoUsd, Outcome, Price,
-    Principal, Record, Refusal, SystemClock, Usage, pipeline,
+    Principal, Record, Refusal, SystemClock, ToolCall, Usage, pipeline,
 };
 use std::sync::Mutex;
 use time::OffsetDateTime;
@@ -94,12 +94,7 @@ impl Identity for Stage {
             id: Uuid::nil(),
             name: "k".into(),
         };
-        Ok(Arc::new(Principal {
-            key,
-            team: None,
-            models: None,
-            team_models: None,
-        }))
+        Ok(Arc::new(Principal::of_key(key)))
     }
 }
 
@@ -124,6 +119,17 @@ impl Authorization for Stage {
             revision: "r".into(),
             cached: false,
         }
+    }
+
+    fn judge(
+        &self,
+        at: OffsetDateTime,
+        who: &Principal,
+        ask: &Ask,
+        target: &Target,
+        _: &ToolCall<'_>,
+    ) -> Verdict {
+        self.decide(at, who, ask, target)
     }
 }
 
@@ -213,6 +219,7 @@ impl Arrival for Request {
             provider: "p".into(),
             model: "m".into(),
             classification: None,
+            local: false,
             price: Some(Arc::new(TwoPerToken)),
             max_output_tokens: 10,
             weight: NonZeroU32::MIN,
@@ -223,6 +230,7 @@ impl Arrival for Request {
             dialect: Dialect::OpenAi,
             stream: true,
             tools: vec![],
+            classification: None,
             source: None,
         };
         Ok(Call {

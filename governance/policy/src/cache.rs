@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use lattice_kernel::gates::Decision;
+use lattice_kernel::gates::{Decision, Obligation};
 use moka::Expiry;
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
@@ -33,7 +33,11 @@ fn weight(decision: &Decision) -> u32 {
     let obligations = decision
         .obligations
         .iter()
-        .map(|obligation| obligation.len());
+        .map(|obligation| match obligation {
+            Obligation::DropTool(text)
+            | Obligation::SetArguments(text)
+            | Obligation::Unknown(text) => text.len(),
+        });
     let texts: usize = messages.chain(obligations).map(|length| length + 48).sum();
     u32::try_from(texts + OVERHEAD).unwrap_or(u32::MAX)
 }

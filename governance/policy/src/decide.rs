@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use lattice_kernel::gates::{Authorization, Decision, Denial, Verdict};
-use lattice_kernel::{Ask, Code, Principal, Target};
+use lattice_kernel::{Ask, Code, Principal, Target, ToolCall};
 use parking_lot::Mutex;
 use time::OffsetDateTime;
 
@@ -132,6 +132,26 @@ impl Authorization for Policy {
             decision,
             revision: set.revision().clone(),
             cached,
+        }
+    }
+
+    /// Never from the cache: the arguments of a call are its own.
+    fn judge(
+        &self,
+        at: OffsetDateTime,
+        who: &Principal,
+        ask: &Ask,
+        target: &Target,
+        call: &ToolCall<'_>,
+    ) -> Verdict {
+        let set = &*self.set;
+        let input = Input::new(who, ask, target, at).about(*call);
+        let decided = set.evaluate(&input).map(Arc::new);
+        self.bypasses.fetch_add(1, Ordering::Relaxed);
+        Verdict {
+            decision: decided.unwrap_or_else(|error| self.failed(error)),
+            revision: set.revision().clone(),
+            cached: false,
         }
     }
 }

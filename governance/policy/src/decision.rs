@@ -1,7 +1,7 @@
 //! From what a policy returned to a decision of the kernel.
 
 use lattice_kernel::Code;
-use lattice_kernel::gates::{Decision, Denial};
+use lattice_kernel::gates::{Decision, Denial, Obligation};
 use regorus::Value;
 
 /// Reasons and obligations that one decision may have.
@@ -10,6 +10,8 @@ const ENTRIES: usize = 64;
 const MESSAGE: usize = 512;
 /// Bytes of one obligation. A longer one cannot be cut, so it is an error.
 const OBLIGATION: usize = 4096;
+/// Bytes of the arguments that a tool call gets instead of its own.
+const ARGUMENTS: usize = 256 * 1024;
 
 /// Why a set gave no decision.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -23,6 +25,9 @@ pub enum EvaluationError {
     /// The decision is not what `policies/README.md` asks for.
     #[error("data.lattice.authz.decision: {0}")]
     Malformed(&'static str),
+    /// A tool call was to be judged whose arguments are not a JSON object.
+    #[error("the arguments of the tool call are not a JSON object that the engine reads")]
+    Arguments,
 }
 
 /// Reads `{"allow": bool, "deny": [{"code", "msg"}], "obligations": [{…}]}`; each
@@ -83,20 +88,26 @@ fn denial(entry: &Value) -> Result<Denial, EvaluationError> {
     })
 }
 
-fn obligation(entry: &Value) -> Result<Box<str>, EvaluationError> {
-    if !matches!(
-        (entry, &entry["type"]),
-        (Value::Object(_), Value::String(_))
-    ) {
+fn obligation(entry: &Value) -> Result<Obligation, EvaluationError> {
+    let (Value::Object(_), Value::String(kind)) = (entry, &entry["type"]) else {
         return Err(EvaluationError::Malformed(
             "an entry of `obligations` lacks `type`",
         ));
+    };
+    match (&**kind, &entry["name"], &entry["arguments"]) {
+        ("drop_tool", Value::String(name), _) => Ok(Obligation::DropTool((&**name).into())),
+        ("set_arguments", _, arguments @ Value::Object(_)) => {
+            json(arguments, ARGUMENTS).map(Obligation::SetArguments)
+        }
+        _ => json(entry, OBLIGATION).map(Obligation::Unknown),
     }
-    match serde_json::to_string(entry) {
-        Ok(text) if text.len() <= OBLIGATION => Ok(text.into()),
-        _ => Err(EvaluationError::Malformed(
-            "an obligation is longer than 4096 bytes",
-        )),
+}
+
+/// Canonical JSON of at most so many bytes.
+fn json(value: &Value, most: usize) -> Result<Box<str>, EvaluationError> {
+    match serde_json::to_string(value) {
+        Ok(text) if text.len() <= most => Ok(text.into()),
+        _ => Err(EvaluationError::Malformed("an obligation is too long")),
     }
 }
 
@@ -138,7 +149,26 @@ mod tests {
         let text = r#"{"allow": true, "deny": [], "obligations": [{"z": 1, "type": "mask", "a": [1, null]}]}"#;
         assert_eq!(
             *read_json(text).unwrap().obligations,
-            [r#"{"a":[1,null],"type":"mask","z":1}"#.into()]
+            [Obligation::Unknown(
+                r#"{"a":[1,null],"type":"mask","z":1}"#.into()
+            )]
+        );
+    }
+
+    #[test]
+    fn obligations_that_the_gates_fulfil_are_read() {
+        let text = r#"{"allow": true, "deny": [], "obligations": [
+            {"type": "drop_tool", "name": "shell"}, {"type": "set_arguments", "arguments": {"b": 1, "a": "x"}},
+            {"type": "drop_tool"}, {"type": "set_arguments", "arguments": "x"}]}"#;
+        let unknown = |text: &str| Obligation::Unknown(text.into());
+        assert_eq!(
+            read_json(text).unwrap().obligations,
+            [
+                Obligation::DropTool("shell".into()),
+                Obligation::SetArguments(r#"{"a":"x","b":1}"#.into()),
+                unknown(r#"{"type":"drop_tool"}"#),
+                unknown(r#"{"arguments":"x","type":"set_arguments"}"#),
+            ]
         );
     }
 

@@ -9,16 +9,18 @@ pub(crate) enum Field {
     Weekday,
     MinuteOfDay,
     Source,
+    Classification,
 }
 
 impl Field {
-    pub(crate) const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 7] = [
         Self::Dialect,
         Self::Stream,
         Self::Tools,
         Self::Weekday,
         Self::MinuteOfDay,
         Self::Source,
+        Self::Classification,
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -29,6 +31,7 @@ impl Field {
             Self::Weekday => "weekday",
             Self::MinuteOfDay => "minute_of_day",
             Self::Source => "source",
+            Self::Classification => "classification",
         }
     }
 }

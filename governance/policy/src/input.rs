@@ -1,24 +1,27 @@
 //! What a policy is asked about.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use lattice_kernel::principal::Named;
-use lattice_kernel::{Ask, Principal, Target};
+use lattice_kernel::principal::{Grant, Named, Subject};
+use lattice_kernel::{Ask, Principal, Target, ToolCall};
 use regorus::Value;
 use sha2::{Digest, Sha256};
 use time::{OffsetDateTime, Weekday};
 use uuid::Uuid;
 
+use crate::decision::EvaluationError;
 use crate::footprint::{Field, Footprint};
 
-/// One question: may this caller do this at this target, now?
+/// One question: may this caller do this at this target, now? Or: may it be asked to
+/// make this tool call?
 ///
 /// Shaped like an `AuthZEN` evaluation; `policies/README.md` lists the fields.
 pub struct Input<'a> {
     who: &'a Principal,
     ask: &'a Ask,
     target: &'a Target,
+    call: Option<ToolCall<'a>>,
     weekday: Weekday,
     minute_of_day: u64,
 }
@@ -33,16 +36,41 @@ impl<'a> Input<'a> {
             who,
             ask,
             target,
+            call: None,
             weekday: at.weekday(),
             minute_of_day,
         }
     }
 
+    /// The question about a tool call in the reply instead.
+    #[must_use]
+    pub fn about(self, call: ToolCall<'a>) -> Self {
+        Self {
+            call: Some(call),
+            ..self
+        }
+    }
+
     /// What the policy sees, with only these fields of the context.
-    pub(crate) fn document(&self, context: Footprint) -> Value {
+    ///
+    /// # Errors
+    /// The arguments of a tool call are not the JSON that they are said to be.
+    pub(crate) fn document(&self, context: Footprint) -> Result<Value, EvaluationError> {
         let mut document = Document::default();
         self.visit(context, &mut document);
-        document.0.into()
+        match document.garbled {
+            false => Ok(document.fields.into()),
+            true => Err(EvaluationError::Arguments),
+        }
+    }
+
+    /// The same with all of the context, as a JSON text: for an explanation.
+    ///
+    /// # Errors
+    /// The arguments of a tool call are not the JSON that they are said to be.
+    pub fn json(&self) -> Result<String, EvaluationError> {
+        let text = self.document(Footprint::WHOLE)?.to_json_str();
+        text.map_err(|error| EvaluationError::Failed(error.to_string()))
     }
 
     /// The cache key: `seed`, which stands for the set, and all that
@@ -57,65 +85,84 @@ impl<'a> Input<'a> {
     /// field, so that a new one in the kernel has to be placed here.
     fn visit(&self, context: Footprint, to: &mut impl Visitor) {
         let Principal {
+            subject: Subject { kind, named },
+            auth,
             key,
+            user,
+            agent,
             team,
+            org,
+            grants,
+            classification,
             models,
             team_models,
         } = self.who;
         to.object("subject", |to| {
-            to.leaf("type", Leaf::Text("key"));
-            to.leaf("id", Leaf::Id(key.id));
+            to.leaf("type", Leaf::Text(kind.as_str()));
+            to.leaf("id", Leaf::Id(named.id));
             to.object("properties", |to| {
-                to.leaf("org", Leaf::Null);
-                to.leaf(
-                    "team",
-                    team.as_ref()
-                        .map_or(Leaf::Null, |Named { name, .. }| Leaf::Text(name)),
-                );
-                to.leaf("roles", Leaf::Texts(&[]));
-                to.leaf("key", Leaf::Text(&key.name));
-                to.leaf("auth", Leaf::Text("key"));
-                to.leaf("models", models.as_deref().map_or(Leaf::Null, Leaf::Texts));
-                to.leaf(
-                    "team_models",
-                    team_models.as_deref().map_or(Leaf::Null, Leaf::Texts),
-                );
+                to.leaf("org", name(org.as_ref()));
+                to.leaf("team", name(team.as_ref()));
+                to.leaf("user", name(user.as_ref()));
+                to.leaf("agent", name(agent.as_ref()));
+                to.leaf("key", name(key.as_ref()));
+                to.leaf("auth", Leaf::Text(auth.as_str()));
+                to.leaf("roles", Leaf::Roles(grants));
+                to.leaf("grants", Leaf::Grants(grants));
+                to.leaf("classification", text(classification.as_deref()));
+                to.leaf("models", texts(models.as_deref()));
+                to.leaf("team_models", texts(team_models.as_deref()));
             });
         });
-        let Ask {
-            action,
-            model: asked,
-            dialect: _,
-            stream: _,
-            tools: _,
-            source: _,
-        } = self.ask;
-        to.object("action", |to| to.leaf("name", Leaf::Text(action.as_str())));
-        let Target {
-            provider,
-            model,
-            classification,
-            price: _,
-            max_output_tokens: _,
-            weight: _,
-        } = self.target;
-        to.object("resource", |to| {
-            to.leaf("type", Leaf::Text("model"));
-            to.leaf("id", Leaf::Text(asked));
-            to.object("properties", |to| {
-                to.leaf("name", Leaf::Text(asked));
-                to.leaf("provider", Leaf::Text(provider));
-                to.leaf("model", Leaf::Text(model));
-                to.leaf(
-                    "classification",
-                    classification.as_deref().map_or(Leaf::Null, Leaf::Text),
-                );
-            });
-        });
+        let action = match self.call {
+            None => self.ask.action.as_str(),
+            Some(_) => "tool.call",
+        };
+        to.object("action", |to| to.leaf("name", Leaf::Text(action)));
+        to.object("resource", |to| self.visit_resource(to));
         to.object("context", |to| {
             context
                 .fields()
                 .for_each(|field| to.leaf(field.name(), self.context(field)));
+        });
+    }
+
+    fn visit_resource(&self, to: &mut impl Visitor) {
+        let Ask {
+            action: _,
+            model: asked,
+            dialect: _,
+            stream: _,
+            tools: _,
+            classification: _,
+            source: _,
+        } = self.ask;
+        let Target {
+            provider,
+            model,
+            classification,
+            local,
+            price: _,
+            max_output_tokens: _,
+            weight: _,
+        } = self.target;
+        let (kind, id) = match self.call {
+            None => ("model", &**asked),
+            Some(call) => ("tool", call.name),
+        };
+        to.leaf("type", Leaf::Text(kind));
+        to.leaf("id", Leaf::Text(id));
+        to.object("properties", |to| {
+            to.leaf("name", Leaf::Text(id));
+            if let Some(call) = self.call {
+                let arguments = if call.json { Leaf::Json } else { Leaf::Text };
+                to.leaf("arguments", arguments(call.arguments));
+                to.leaf("asked", Leaf::Text(asked));
+            }
+            to.leaf("provider", Leaf::Text(provider));
+            to.leaf("model", Leaf::Text(model));
+            to.leaf("classification", text(classification.as_deref()));
+            to.leaf("local", Leaf::Bool(*local));
         });
     }
 
@@ -131,8 +178,26 @@ impl<'a> Input<'a> {
                 .ask
                 .source
                 .map_or(Leaf::Null, |source| Leaf::Address(source.to_canonical())),
+            Field::Classification => text(self.ask.classification.as_deref()),
         }
     }
+}
+
+fn name(named: Option<&Named>) -> Leaf<'_> {
+    text(named.map(|named| &*named.name))
+}
+
+fn text(text: Option<&str>) -> Leaf<'_> {
+    text.map_or(Leaf::Null, Leaf::Text)
+}
+
+fn texts(texts: Option<&[Box<str>]>) -> Leaf<'_> {
+    texts.map_or(Leaf::Null, Leaf::Texts)
+}
+
+/// The names of roles, in order and each once.
+fn roles(grants: &[Grant]) -> BTreeSet<&str> {
+    grants.iter().map(|grant| &*grant.role).collect()
 }
 
 fn weekday(day: Weekday) -> &'static str {
@@ -155,6 +220,11 @@ enum Leaf<'a> {
     Number(u64),
     Text(&'a str),
     Texts(&'a [Box<str>]),
+    /// The text of an object.
+    Json(&'a str),
+    /// The names of the roles alone.
+    Roles(&'a [Grant]),
+    Grants(&'a [Grant]),
     Id(Uuid),
     Address(IpAddr),
 }
@@ -166,13 +236,18 @@ trait Visitor: Sized {
 }
 
 #[derive(Default)]
-struct Document(BTreeMap<Value, Value>);
+struct Document {
+    fields: BTreeMap<Value, Value>,
+    /// Something in it could not be read.
+    garbled: bool,
+}
 
 impl Visitor for Document {
     fn object(&mut self, name: &'static str, fields: impl FnOnce(&mut Self)) {
         let mut inner = Self::default();
         fields(&mut inner);
-        self.0.insert(name.into(), inner.0.into());
+        self.garbled |= inner.garbled;
+        self.fields.insert(name.into(), inner.fields.into());
     }
 
     fn leaf(&mut self, name: &'static str, leaf: Leaf<'_>) {
@@ -181,16 +256,31 @@ impl Visitor for Document {
             Leaf::Bool(flag) => flag.into(),
             Leaf::Number(number) => number.into(),
             Leaf::Text(text) => text.into(),
-            Leaf::Texts(texts) => texts
-                .iter()
-                .map(|text| Value::from(&**text))
-                .collect::<Vec<_>>()
-                .into(),
+            Leaf::Texts(texts) => array(texts.iter().map(|text| Value::from(&**text))),
+            Leaf::Roles(grants) => array(roles(grants).into_iter().map(Value::from)),
+            Leaf::Grants(grants) => array(grants.iter().map(|Grant { level, role }| {
+                let fields: BTreeMap<Value, Value> = BTreeMap::from([
+                    ("level".into(), level.as_str().into()),
+                    ("role".into(), (&**role).into()),
+                ]);
+                fields.into()
+            })),
+            Leaf::Json(text) => match Value::from_json_str(text) {
+                Ok(object @ Value::Object(_)) => object,
+                _ => {
+                    self.garbled = true;
+                    return;
+                }
+            },
             Leaf::Id(id) => id.to_string().into(),
             Leaf::Address(address) => address.to_string().into(),
         };
-        self.0.insert(name.into(), value);
+        self.fields.insert(name.into(), value);
     }
+}
+
+fn array(values: impl Iterator<Item = Value>) -> Value {
+    values.collect::<Vec<_>>().into()
 }
 
 /// Tag, length and bytes of each leaf. Names and nesting are left out: they
@@ -225,6 +315,20 @@ impl Visitor for Fingerprint {
                 self.0.update([4]);
                 self.0.update((texts.len() as u64).to_le_bytes());
                 texts.iter().for_each(|text| self.text(text));
+            }
+            // They follow from the grants.
+            Leaf::Roles(_) => {}
+            Leaf::Grants(grants) => {
+                self.0.update([8]);
+                self.0.update((grants.len() as u64).to_le_bytes());
+                for Grant { level, role } in grants {
+                    self.0.update([*level as u8]);
+                    self.text(role);
+                }
+            }
+            Leaf::Json(text) => {
+                self.0.update([9]);
+                self.text(text);
             }
             Leaf::Id(id) => {
                 self.0.update([5]);

@@ -5,11 +5,16 @@
 //! both what the policy sees and what the cache is keyed by, so nothing can sway
 //! a decision without being in its key.
 //!
-//! Deliberately absent: budgets, rates and findings in the text (gate 3, never
+//! A set serves once it has passed the load gate, which finds what would end the
+//! process, swallow a refusal or differ from OPA before a request meets it.
+//!
+//! Deliberately absent: signatures of bundles, which nothing here verifies (a
+//! signed one is refused); budgets, rates and findings in the text (gate 3, never
 //! cached), and reloading, which builds a new [`PolicySet`].
 //!
-//! No other crate names regorus. Start reading at [`decide`]; what helps to write
-//! a set, and never serves, is [`authoring`].
+//! No other crate names regorus. Start reading at [`decide`] for a request, and
+//! at [`PolicySet::load`] for a set; what helps to write one, and never serves,
+//! is [`authoring`].
 
 pub mod authoring;
 mod cache;

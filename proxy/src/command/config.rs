@@ -13,6 +13,7 @@ use crate::config::load::find;
 use crate::config::raw::Raw;
 use crate::config::{Config, ConfigError, load};
 use crate::data::local;
+use crate::tls::moment;
 
 /// A first configuration: it works as it is.
 const FIRST: &str = include_str!("first.yaml");
@@ -64,9 +65,12 @@ fn check(named: Option<PathBuf>) -> Done {
         let policy = policy_set(&config)?;
         // The server would not start either.
         drop(local::open(&config.local)?);
-        Ok((config, policy))
+        let tls = [&config.tls, &config.admin_tls].into_iter().flatten();
+        let ends = tls.map(|files| Ok((files.at, files.load()?.not_after)));
+        let ends = ends.collect::<Result<Vec<_>, ConfigError>>()?;
+        Ok((config, policy, ends))
     });
-    let (config, policy) = match checked {
+    let (config, policy, ends) = match checked {
         Ok(checked) => checked,
         Err(error @ CommandError::Config(ConfigError::Unreadable { .. })) => return Err(error),
         Err(error) => {
@@ -111,6 +115,9 @@ fn check(named: Option<PathBuf>) -> Done {
         policy.revision()
     );
     println!("  budgets    {}", config.budgets.len());
+    for (listener, end) in ends {
+        println!("  {listener}: certificate until {}", moment(end));
+    }
     Ok(ExitCode::SUCCESS)
 }
 

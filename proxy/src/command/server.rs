@@ -32,6 +32,7 @@ use crate::gateway::{Gateway, Patience};
 use crate::listen::{self, Addresses, Listeners};
 use crate::metrics::Metrics;
 use crate::state::{self, State};
+use crate::tls::Acceptor;
 
 /// How long a reply that must end may take to say so, and then to let go.
 const CUT: Duration = Duration::from_secs(2);
@@ -120,10 +121,10 @@ impl Running {
         state: State,
         (journal, recovered): (Journal, Recovered),
     ) -> Result<Self, CommandError> {
-        let (gateway, managed) = assemble(config, state, &journal, &recovered).await?;
+        let (gateway, managed) = assemble(config, state, &journal, &recovered, listeners.acceptors()).await?;
         let (stop, stopping) = watch::channel(false);
         let background = background::start(&gateway, managed.as_ref());
-        let serving = listen::serve(listeners, addresses, &gateway, &stopping)?;
+        let serving = listen::serve(listeners, &gateway, &stopping)?;
         Ok(Self {
             addresses,
             gateway,
@@ -184,6 +185,7 @@ async fn assemble(
     state: State,
     journal: &Journal,
     recovered: &Recovered,
+    tls: Vec<Acceptor>,
 ) -> Result<(Arc<Gateway>, Option<Arc<lattice_store::managed::Managed>>), CommandError> {
     let State {
         store,
@@ -235,6 +237,7 @@ async fn assemble(
             .iter()
             .map(|local| local.name.clone())
             .collect(),
+        tls,
     };
     Ok((Arc::new(gateway), managed.map(Arc::new)))
 }

@@ -1,7 +1,7 @@
 //! A configuration that cannot be wrong.
 
 use std::collections::{HashMap, HashSet};
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,6 +14,7 @@ use lattice_providers::{Egress, FlatPrice, Provider};
 use crate::config::load::ConfigError;
 use crate::config::providers::{self, Local};
 use crate::config::raw::{self, Raw, SecretSource};
+use crate::tls::{ClientCertificates, Files};
 
 /// What the gateway runs on.
 #[derive(Debug)]
@@ -22,6 +23,10 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Address for metrics and health.
     pub admin_listen: SocketAddr,
+    /// TLS for clients; `None`: plain HTTP.
+    pub tls: Option<Files>,
+    /// TLS for admin; `None`: plain HTTP.
+    pub admin_tls: Option<Files>,
     /// The largest request body, bytes.
     pub max_body: usize,
     /// How long streams may take to end at a stop.
@@ -129,8 +134,16 @@ impl Config {
     /// # Errors
     /// The first value that cannot be used.
     pub fn check(raw: Raw, base: &Path) -> Result<Self, ConfigError> {
-        let listen = listener("server.listen", &raw.server.listen, &raw.server)?;
-        let admin_listen = listener("server.admin_listen", &raw.server.admin_listen, &raw.server)?;
+        let server = &raw.server;
+        let tls = tls("server.tls", server.tls.as_ref(), base)?;
+        let admin_tls = self::tls("server.admin_tls", server.admin_tls.as_ref(), base)?;
+        let plain = |tls: &Option<Files>| tls.is_none() && !server.insecure;
+        let listen = listener(["server.listen", "server.tls"], &server.listen, plain(&tls))?;
+        let admin_listen = listener(
+            ["server.admin_listen", "server.admin_tls"],
+            &server.admin_listen,
+            plain(&admin_tls),
+        )?;
         let database = match &raw.database.url {
             Some(source) => Database::Url(secret("database.url", source, base)?),
             None => Database::Managed {
@@ -179,6 +192,8 @@ impl Config {
         Ok(Self {
             listen,
             admin_listen,
+            tls,
+            admin_tls,
             max_body: size("server.max_body_mib", raw.server.max_body_mib, 1024)?,
             drain: Duration::from_secs(raw.server.drain_seconds.into()),
             data_dir,
@@ -205,19 +220,62 @@ impl Config {
     }
 }
 
-/// An address to listen on: one that other machines can reach wants TLS, or to be
-/// told that it is meant so.
-fn listener(at: &str, text: &str, server: &raw::Server) -> Result<SocketAddr, ConfigError> {
+impl Config {
+    /// For clients on this machine alone. They do not call it by the name that its
+    /// certificate has, so a listener with TLS becomes one in plain HTTP on loopback.
+    pub fn keep_to_this_machine(&mut self) {
+        for (tls, address) in [
+            (&mut self.tls, &mut self.listen),
+            (&mut self.admin_tls, &mut self.admin_listen),
+        ] {
+            if tls.take().is_some() && !address.ip().is_loopback() {
+                *address = (Ipv4Addr::LOCALHOST, 0).into();
+            }
+        }
+    }
+}
+
+/// An address to listen on, at the first key; one that other machines can reach wants
+/// TLS, at the second, or to be told that it is meant so.
+fn listener([at, tls]: [&str; 2], text: &str, only_here: bool) -> Result<SocketAddr, ConfigError> {
     let address = address(at, text)?;
-    if !address.ip().is_loopback() && !server.insecure {
+    if only_here && !address.ip().is_loopback() {
         return Err(ConfigError::invalid(
             at,
             format!(
-                "{address} can be reached by other machines in plain HTTP; keep to 127.0.0.1 behind a TLS proxy, or say `server.insecure: true`"
+                "{address} can be reached by other machines in plain HTTP; set `{tls}: {{ cert: PATH, key: PATH }}`, keep to 127.0.0.1 behind a TLS proxy, or say `server.insecure: true`"
             ),
         ));
     }
     Ok(address)
+}
+
+/// Where the files are; what is in them is read by those who serve with them.
+fn tls(
+    at: &'static str,
+    tls: Option<&raw::Tls>,
+    base: &Path,
+) -> Result<Option<Files>, ConfigError> {
+    let Some(tls) = tls else {
+        return Ok(None);
+    };
+    if tls.client_ca.is_none() && (tls.client_auth.is_some() || tls.client_crl.is_some()) {
+        return Err(ConfigError::invalid(
+            format!("{at}.client_ca"),
+            "is missing: certificates of clients are verified against it; point it at the certificate of whoever issues them",
+        ));
+    }
+    let clients = tls.client_ca.as_ref().map(|ca| ClientCertificates {
+        ca: base.join(ca),
+        crl: tls.client_crl.as_ref().map(|crl| base.join(crl)),
+        required: tls.client_auth != Some(raw::ClientAuth::Optional),
+    });
+    Ok(Some(Files {
+        at,
+        cert: base.join(&tls.cert),
+        key: base.join(&tls.key),
+        clients,
+    }))
 }
 
 fn address(at: &str, text: &str) -> Result<SocketAddr, ConfigError> {

@@ -47,6 +47,10 @@ pub struct Server {
     pub drain_seconds: u32,
     /// Allows plain HTTP on an address that other machines can reach.
     pub insecure: bool,
+    /// TLS for clients. Left out: plain HTTP.
+    pub tls: Option<Tls>,
+    /// TLS for `/metrics`, `/healthz` and `/readyz`. Left out: plain HTTP.
+    pub admin_tls: Option<Tls>,
 }
 
 impl Default for Server {
@@ -57,8 +61,37 @@ impl Default for Server {
             max_body_mib: 32,
             drain_seconds: 60,
             insecure: false,
+            tls: None,
+            admin_tls: None,
         }
     }
+}
+
+/// TLS 1.2 and 1.3, with HTTP/1.1 inside. The files are taken over anew when they change,
+/// and at SIGHUP; running connections go on.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Tls {
+    /// The certificate in PEM form, its own first, then those between it and the root.
+    pub cert: PathBuf,
+    /// Its private key in PEM form, not encrypted.
+    pub key: PathBuf,
+    /// Who issues certificates to clients, in PEM form. Left out: clients are asked for none.
+    pub client_ca: Option<PathBuf>,
+    /// Certificates of clients that are revoked, in PEM form; one list for each that issues them.
+    pub client_crl: Option<PathBuf>,
+    /// Whether a client must show a certificate. Default: required.
+    pub client_auth: Option<ClientAuth>,
+}
+
+/// Whether a client must show a certificate. One that is shown is verified either way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ClientAuth {
+    /// It may.
+    Optional,
+    /// Without one there is no connection.
+    Required,
 }
 
 /// A secret: never written here, always pointed to.

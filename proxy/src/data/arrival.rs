@@ -44,6 +44,8 @@ pub struct Opening {
     pub model: Option<String>,
     /// The path asks for a stream.
     pub stream: bool,
+    /// What the caller says that its data are classified as.
+    pub classification: Option<Box<str>>,
     /// What goes along to a provider of the same dialect.
     pub forwarded: Forwarded,
 }
@@ -143,6 +145,7 @@ impl Arrival for Incoming<'_> {
             what,
             model,
             stream,
+            classification,
             forwarded,
         } = self.opening;
         let asked = parse(what, model, stream, body).await?;
@@ -164,6 +167,7 @@ impl Arrival for Incoming<'_> {
             dialect: draft.dialect,
             stream: facts.stream,
             tools: tools.collect(),
+            classification,
             source: head.source,
         };
         Ok(Call { ask, plan, body })

@@ -1,19 +1,14 @@
 //! A stream on top of pingora's own.
 
 /// What pingora asks of a stream beside reading and writing, answered by the `inner`
-/// one of a layer.
+/// one of a layer; or, where that is no stream of pingora's, what it asks of the
+/// connection, answered by the stream further below.
 macro_rules! pass_on {
     ($layer:ty) => {
         #[async_trait::async_trait]
         impl pingora::protocols::Shutdown for $layer {
             async fn shutdown(&mut self) {
                 self.inner.shutdown().await;
-            }
-        }
-
-        impl pingora::protocols::UniqueID for $layer {
-            fn id(&self) -> pingora::protocols::UniqueIDType {
-                self.inner.id()
             }
         }
 
@@ -27,17 +22,30 @@ macro_rules! pass_on {
             }
         }
 
+        pass_on!($layer, |layer| layer.inner);
+    };
+    ($layer:ty, |$this:ident| $below:expr) => {
+        impl pingora::protocols::UniqueID for $layer {
+            fn id(&self) -> pingora::protocols::UniqueIDType {
+                let $this = self;
+                $below.id()
+            }
+        }
+
         impl pingora::protocols::GetTimingDigest for $layer {
             fn get_timing_digest(&self) -> Vec<Option<pingora::protocols::TimingDigest>> {
-                self.inner.get_timing_digest()
+                let $this = self;
+                $below.get_timing_digest()
             }
 
             fn get_read_pending_time(&self) -> std::time::Duration {
-                self.inner.get_read_pending_time()
+                let $this = self;
+                $below.get_read_pending_time()
             }
 
             fn get_write_pending_time(&self) -> std::time::Duration {
-                self.inner.get_write_pending_time()
+                let $this = self;
+                $below.get_write_pending_time()
             }
         }
 
@@ -45,7 +53,8 @@ macro_rules! pass_on {
             fn get_proxy_digest(
                 &self,
             ) -> Option<std::sync::Arc<pingora::protocols::raw_connect::ProxyDigest>> {
-                self.inner.get_proxy_digest()
+                let $this = self;
+                $below.get_proxy_digest()
             }
         }
 
@@ -53,7 +62,8 @@ macro_rules! pass_on {
             fn get_socket_digest(
                 &self,
             ) -> Option<std::sync::Arc<pingora::protocols::SocketDigest>> {
-                self.inner.get_socket_digest()
+                let $this = self;
+                $below.get_socket_digest()
             }
         }
 

@@ -1,5 +1,5 @@
 //! The client listener: a pingora service around our own application, which reads
-//! through [`Strict`].
+//! through [`Strict`], over [`Encrypted`] where there is TLS.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,17 +7,19 @@ use std::time::Duration;
 use async_trait::async_trait;
 use http::header::UPGRADE;
 use lattice_dialects::Api;
-use lattice_kernel::{Code, Gate, Refusal};
+use lattice_kernel::{Certificate, Code, Gate, Refusal};
 use pingora::apps::{HttpPersistentSettings, HttpServerApp, ReusedHttpStream, ServerApp};
 use pingora::protocols::Stream;
 use pingora::protocols::http::ServerSession;
 use pingora::server::ShutdownWatch;
 use uuid::Uuid;
 
+use crate::data::encrypted::Encrypted;
 use crate::data::respond;
 use crate::data::serve::{After, serve};
 use crate::data::strict::Strict;
 use crate::gateway::{Gateway, Patience};
+use crate::tls::{Accepted, Acceptor};
 
 /// How long the next bytes of a body may take.
 const READ: Duration = Duration::from_secs(30);
@@ -32,19 +34,32 @@ const LINGER: Duration = Duration::from_secs(5);
 
 /// Serves connections.
 pub struct Listener {
-    sessions: Arc<Sessions>,
+    gateway: Arc<Gateway>,
+    tls: Option<Acceptor>,
 }
 
-/// Serves the HTTP sessions on them.
+/// Serves the HTTP sessions on one connection.
 struct Sessions {
     gateway: Arc<Gateway>,
+    certificate: Option<Arc<Certificate>>,
 }
 
 impl Listener {
-    /// A listener for this gateway.
-    pub fn new(gateway: Arc<Gateway>) -> Self {
-        let sessions = Arc::new(Sessions { gateway });
-        Self { sessions }
+    /// A listener for this gateway; without `tls` it speaks plain HTTP.
+    pub fn new(gateway: Arc<Gateway>, tls: Option<Acceptor>) -> Self {
+        Self { gateway, tls }
+    }
+
+    /// The connection as HTTP sees it, and what its client has shown.
+    async fn opened(&self, stream: Stream) -> Option<(Stream, Option<Arc<Certificate>>)> {
+        let Some(tls) = &self.tls else {
+            return Some((stream, None));
+        };
+        let Accepted {
+            stream,
+            certificate,
+        } = tls.accept(stream).await?;
+        Some((Box::new(Encrypted::new(stream)), certificate))
     }
 }
 
@@ -55,8 +70,18 @@ impl ServerApp for Listener {
         stream: Stream,
         shutdown: &ShutdownWatch,
     ) -> Option<Stream> {
+        let mut stopping = shutdown.clone();
+        let (stream, certificate) = tokio::select! {
+            biased;
+            opened = self.opened(stream) => opened?,
+            _ = stopping.wait_for(|stopping| *stopping) => return None,
+        };
+        let sessions = Arc::new(Sessions {
+            gateway: self.gateway.clone(),
+            certificate,
+        });
         let strict = Box::new(Strict::new(stream));
-        self.sessions.process_new(strict, shutdown).await
+        sessions.process_new(strict, shutdown).await
     }
 }
 
@@ -86,7 +111,7 @@ impl HttpServerApp for Sessions {
         }
         let served = tokio::select! {
             biased;
-            after = serve(&self.gateway, &mut session) => after,
+            after = serve(&self.gateway, &mut session, self.certificate.as_ref()) => after,
             // The stop waits no longer: dropping the request closes its record.
             () = self.gateway.until(Patience::Gone) => After::Close,
         };

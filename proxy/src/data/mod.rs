@@ -1,13 +1,14 @@
 //! The data path: from a client's socket to the pipeline and back.
 //!
 //! `listener` accepts, `routes` names what is asked, `arrival` reads the body
-//! once gate 1 has passed, `stream` passes the reply on, `respond` writes what
-//! is ours to say, `transport` reaches upstreams over HTTP, `local` models in this
+//! once gate 1 has passed, `stream` passes the reply on and has `tools` judge what it
+//! asks the caller to run, `respond` writes what is ours to say, `transport` reaches upstreams over HTTP, `local` models in this
 //! process. pingora is named here alone.
 
 pub mod arrival;
 mod coalesce;
 mod dial;
+mod encrypted;
 mod forward;
 mod framing;
 mod layer;
@@ -22,4 +23,5 @@ pub mod routes;
 pub mod serve;
 pub mod stream;
 mod strict;
+mod tools;
 pub mod transport;

@@ -1,5 +1,6 @@
 //! How a reply is read on its way to the caller: as it comes where both speak one
-//! dialect, else piece by piece through the canonical form.
+//! dialect, else piece by piece through the canonical form; then past the firewall for
+//! tool calls, whichever way it came.
 
 use std::sync::Arc;
 
@@ -9,6 +10,7 @@ use http::{HeaderMap, HeaderValue};
 use lattice_dialects::canonical::{Garbled, Kept, Usage};
 use lattice_dialects::count;
 use lattice_dialects::error::ErrorBody;
+use lattice_dialects::firewall::{Fault, Firewall, Judge};
 use lattice_dialects::gemini::generate::ArrayFraming;
 use lattice_dialects::json;
 use lattice_dialects::reply::{Labels, Price, Relay, Translator, Verdict};
@@ -18,6 +20,9 @@ use lattice_providers::{Answer, Asked, Exchange, Outbound, Reads, TransportError
 /// Reads one reply.
 pub struct Reader {
     way: Way,
+    /// What was read and not judged yet.
+    read: Vec<Bytes>,
+    firewall: Firewall,
     /// A stream goes out as one JSON array.
     array: Option<ArrayFraming>,
 }
@@ -49,7 +54,12 @@ impl Reader {
             }
             Asked::Count(_) | Asked::Embedding(_) => Way::Whole(body, answer.reads),
         };
-        Self { way, array: None }
+        Self {
+            way,
+            read: Vec::new(),
+            firewall: Firewall::new(answer.body.asked.api()),
+            array: None,
+        }
     }
 
     /// What comes of a stream goes out as the elements of one JSON array.
@@ -87,34 +97,56 @@ impl Reader {
         }
     }
 
-    /// One read of a stream; what the caller gets for it goes to `out`.
-    pub fn push(&mut self, chunk: Bytes, price: Price<'_>, out: &mut Vec<Bytes>) {
-        self.framed(out, |way, out| match way {
-            Way::Same(relay, _) => relay.push(chunk, price, out),
-            Way::Translated(translator) => translator.push(chunk, price, out),
-            Way::Whole(..) => {}
-        });
+    /// What the caller gets of a reply in one piece, once its tool calls are judged.
+    pub fn judged(&mut self, body: Bytes, judge: Judge<'_>) -> Result<Bytes, Refusal> {
+        match self.way {
+            Way::Whole(..) => Ok(body),
+            _ => self.firewall.whole(body, judge).map_err(unjudged),
+        }
     }
 
-    /// The upstream has ended.
-    pub fn finish(&mut self, price: Price<'_>, out: &mut Vec<Bytes>) {
-        self.framed(out, |way, out| match way {
-            Way::Same(relay, _) => relay.finish(price, out),
-            Way::Translated(translator) => translator.finish(price, out),
+    /// One read of a stream, which waits to be [released](Self::release).
+    pub fn push(&mut self, chunk: Bytes, price: Price<'_>) {
+        match &mut self.way {
+            Way::Same(relay, _) => relay.push(chunk, price, &mut self.read),
+            Way::Translated(translator) => translator.push(chunk, price, &mut self.read),
             Way::Whole(..) => {}
-        });
+        }
     }
 
-    /// Puts what `write` writes into the caller's framing.
-    fn framed(&mut self, out: &mut Vec<Bytes>, write: impl FnOnce(&mut Way, &mut Vec<Bytes>)) {
-        let Self { way, array } = self;
-        let Some(array) = array else {
-            return write(way, out);
+    /// The upstream has ended; the rest waits to be released.
+    pub fn finish(&mut self, price: Price<'_>) {
+        match &mut self.way {
+            Way::Same(relay, _) => relay.finish(price, &mut self.read),
+            Way::Translated(translator) => translator.finish(price, &mut self.read),
+            Way::Whole(..) => {}
+        }
+    }
+
+    /// Appends to `out` what the caller gets of what was read. `last`: no more will be.
+    pub fn release(&mut self, last: bool, judge: Judge<'_>, out: &mut Vec<Bytes>) {
+        let Self {
+            read,
+            firewall,
+            array,
+            ..
+        } = self;
+        let mut judged = Vec::new();
+        let to = if array.is_some() {
+            &mut judged
+        } else {
+            &mut *out
         };
-        let mut events = Vec::new();
-        write(way, &mut events);
-        for event in events {
-            array.push(event, out);
+        for piece in read.drain(..) {
+            firewall.push(piece, judge, to);
+        }
+        if last {
+            firewall.finish(judge, to);
+        }
+        for event in judged {
+            if let Some(array) = array {
+                array.push(event, out);
+            }
         }
     }
 
@@ -128,6 +160,8 @@ impl Reader {
     /// How the stream ended, if this is its end.
     pub fn ended(&self) -> Verdict {
         match &self.way {
+            // What the caller has is not the whole of it.
+            _ if self.firewall.fault().is_some() => Verdict::Cut,
             Way::Same(relay, _) => relay.ended(),
             Way::Translated(translator) => translator.ended(),
             // Nothing of the kind is ever streamed.
@@ -137,6 +171,9 @@ impl Reader {
 
     /// Why nothing more can be read.
     pub fn fault(&self) -> Option<TransportError> {
+        if let Some(fault) = self.firewall.fault() {
+            return Some(TransportError::Refused(unjudged(fault)));
+        }
         let Way::Translated(translator) = &self.way else {
             return None;
         };
@@ -182,11 +219,18 @@ impl Reader {
 
     /// Appends the last event of a stream that failed.
     pub fn fail(&mut self, error: &ErrorBody<'_>, out: &mut Vec<Bytes>) {
-        self.framed(out, |way, out| match way {
-            Way::Same(relay, _) => out.push(relay.error_event(error)),
-            Way::Translated(translator) => out.push(translator.error_event(error)),
-            Way::Whole(..) => {}
-        });
+        let event = match &self.way {
+            Way::Same(relay, _) => relay.error_event(error),
+            Way::Translated(translator) => translator.error_event(error),
+            Way::Whole(..) => return,
+        };
+        if self.firewall.is_mid_event() {
+            out.push(Bytes::from_static(b"\n\n"));
+        }
+        match &mut self.array {
+            Some(array) => array.push(event, out),
+            None => out.push(event),
+        }
     }
 
     /// What the caller may lose of the reply.
@@ -215,6 +259,12 @@ fn too_long() -> Refusal {
         Code::LatticeOverloaded,
         "A part of this reply is longer than the gateway translates in a stream; ask for less, without a stream, or by the API of the model's own provider.",
     )
+}
+
+/// A reply whose tool calls cannot be judged; what was judged has passed.
+fn unjudged(fault: Fault) -> Refusal {
+    let message = format!("The reply was ended because {fault}; ask again, or without tools.");
+    Refusal::new(Gate::Authorization, Code::PolicyTool, message)
 }
 
 /// The reply to something that is no generation.

@@ -94,8 +94,109 @@ pub fn wants_array(uri: &Uri) -> bool {
     uri.path().ends_with(":streamGenerateContent") && !uri.query().is_some_and(sse)
 }
 
+/// One thing that is served.
+#[derive(Debug, Clone, Copy)]
+pub struct Served {
+    /// `POST` or `GET`.
+    pub method: &'static str,
+    /// `{model}` stands for a model's name, which may hold slashes and colons.
+    pub path: &'static str,
+    serves: Serves,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Serves {
+    Ask(What),
+    /// As `Ask`, as a stream.
+    Stream(What),
+    Models,
+    Model,
+}
+
+const MODEL: &str = "{model}";
+
+/// Everything that is served to clients. What stands for less comes later: a model may
+/// be called anything.
+pub const SERVED: &[Served] = &[
+    post(
+        "/v1/chat/completions",
+        Serves::Ask(What::Generate(Api::Chat)),
+    ),
+    post("/v1/responses", Serves::Ask(What::Generate(Api::Responses))),
+    post("/v1/embeddings", Serves::Ask(What::Embed(Embed::OpenAi))),
+    post("/v1/messages", Serves::Ask(What::Generate(Api::Messages))),
+    post(
+        "/v1/messages/count_tokens",
+        Serves::Ask(What::Count(Api::Messages)),
+    ),
+    post("/v1/models/{model}:generateContent", GENERATE),
+    post("/v1beta/models/{model}:generateContent", GENERATE),
+    post("/v1/models/{model}:streamGenerateContent", STREAM),
+    post("/v1beta/models/{model}:streamGenerateContent", STREAM),
+    post("/v1/models/{model}:countTokens", COUNT),
+    post("/v1beta/models/{model}:countTokens", COUNT),
+    post("/v1/models/{model}:batchEmbedContents", EMBED_BATCH),
+    post("/v1beta/models/{model}:batchEmbedContents", EMBED_BATCH),
+    post("/v1/models/{model}:embedContent", EMBED_ONE),
+    post("/v1beta/models/{model}:embedContent", EMBED_ONE),
+    get("/v1/models", Serves::Models),
+    get("/v1beta/models", Serves::Models),
+    get("/v1/models/{model}", Serves::Model),
+    get("/v1beta/models/{model}", Serves::Model),
+];
+
+const GENERATE: Serves = Serves::Ask(What::Generate(Api::Generate));
+const STREAM: Serves = Serves::Stream(What::Generate(Api::Generate));
+const COUNT: Serves = Serves::Ask(What::Count(Api::Generate));
+const EMBED_BATCH: Serves = Serves::Ask(What::Embed(Embed::Gemini(Verb::Batch)));
+const EMBED_ONE: Serves = Serves::Ask(What::Embed(Embed::Gemini(Verb::One)));
+
+const fn post(path: &'static str, serves: Serves) -> Served {
+    Served {
+        method: "POST",
+        path,
+        serves,
+    }
+}
+
+const fn get(path: &'static str, serves: Serves) -> Served {
+    Served {
+        method: "GET",
+        path,
+        serves,
+    }
+}
+
+impl Served {
+    /// Whether it is at `path`: the model that stands there, empty where it has no
+    /// place for one.
+    fn at<'a>(&self, path: &'a str) -> Option<&'a str> {
+        let Some((before, after)) = self.path.split_once(MODEL) else {
+            return (path == self.path).then_some("");
+        };
+        let model = path.strip_prefix(before)?.strip_suffix(after)?;
+        (!model.is_empty()).then_some(model)
+    }
+
+    fn route<'a>(&self, model: &'a str) -> Route<'a> {
+        let ask = |what, stream| {
+            Route::Ask(Wanted {
+                what,
+                model: (!model.is_empty()).then_some(model),
+                stream,
+            })
+        };
+        match self.serves {
+            Serves::Ask(what) => ask(what, false),
+            Serves::Stream(what) => ask(what, true),
+            Serves::Models => Route::Models,
+            Serves::Model => Route::Model(model),
+        }
+    }
+}
+
 /// What a caller is told who asks for anything else.
-pub const SERVED: &str = "No such route; this gateway serves POST /v1/chat/completions, \
+pub const ELSEWHERE: &str = "No such route; this gateway serves POST /v1/chat/completions, \
     /v1/responses, /v1/embeddings, /v1/messages, /v1/messages/count_tokens, \
     /v1beta/models/{model}:generateContent and its kin, and GET /v1/models.";
 
@@ -104,58 +205,16 @@ pub const SERVED: &str = "No such route; this gateway serves POST /v1/chat/compl
 /// # Errors
 /// There is none.
 pub fn find<'a>(method: &Method, path: &'a str) -> Result<Route<'a>, NoRoute> {
-    let body = |what| {
-        Route::Ask(Wanted {
-            what,
-            model: None,
-            stream: false,
-        })
-    };
-    let route = match path {
-        "/v1/chat/completions" => body(What::Generate(Api::Chat)),
-        "/v1/responses" => body(What::Generate(Api::Responses)),
-        "/v1/embeddings" => body(What::Embed(Embed::OpenAi)),
-        "/v1/messages" => body(What::Generate(Api::Messages)),
-        "/v1/messages/count_tokens" => body(What::Count(Api::Messages)),
-        "/v1/models" | "/v1beta/models" => Route::Models,
-        _ => {
-            let id = ["/v1/models/", "/v1beta/models/"]
-                .iter()
-                .find_map(|folder| path.strip_prefix(folder));
-            match id.filter(|id| !id.is_empty()) {
-                Some(id) => verb(id).map_or(Route::Model(id), Route::Ask),
-                None => return Err(NoRoute::Path),
-            }
-        }
-    };
-    let wants = match route {
-        Route::Ask(_) => Method::POST,
-        Route::Models | Route::Model(_) => Method::GET,
-    };
-    match (*method == wants, route) {
-        (true, _) => Ok(route),
-        (false, Route::Ask(_)) => Err(NoRoute::Method("POST")),
-        (false, _) => Err(NoRoute::Method("GET")),
+    let mut found = SERVED
+        .iter()
+        .filter_map(|served| Some((served, served.at(path)?)));
+    // The most particular one decides on the method as well.
+    let (served, model) = found.next().ok_or(NoRoute::Path)?;
+    if *method == served.method {
+        Ok(served.route(model))
+    } else {
+        Err(NoRoute::Method(served.method))
     }
-}
-
-/// `{model}:{verb}`. Names of models may hold colons themselves.
-fn verb(id: &str) -> Option<Wanted<'_>> {
-    let (model, verb) = id.rsplit_once(':')?;
-    let (what, stream) = match verb {
-        "generateContent" => (What::Generate(Api::Generate), false),
-        "streamGenerateContent" => (What::Generate(Api::Generate), true),
-        "countTokens" => (What::Count(Api::Generate), false),
-        "batchEmbedContents" => (What::Embed(Embed::Gemini(Verb::Batch)), false),
-        "embedContent" => (What::Embed(Embed::Gemini(Verb::One)), false),
-        _ => return None,
-    };
-    let model = Some(model).filter(|model| !model.is_empty());
-    Some(Wanted {
-        what,
-        model: Some(model?),
-        stream,
-    })
 }
 
 #[cfg(test)]

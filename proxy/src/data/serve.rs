@@ -1,11 +1,12 @@
 //! One request, from its head to the end of its reply.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use http::StatusCode;
 use http::header::{ALLOW, AUTHORIZATION, UPGRADE};
 use lattice_kernel::pipeline;
-use lattice_kernel::{Clock, Code, Dialect, Draft, Gate, Head, Refusal, Secret};
+use lattice_kernel::{Certificate, Clock, Code, Dialect, Draft, Gate, Head, Refusal, Secret};
 use percent_encoding::percent_decode_str;
 use pingora::protocols::http::ServerSession;
 
@@ -18,6 +19,9 @@ use crate::data::stream;
 use crate::gateway::{Gateway, GatewayReply, Patience};
 use crate::metrics::RequestEnded;
 
+/// What the data of a request are classified as, where its caller says so.
+const CLASSIFICATION: &str = "x-lattice-classification";
+
 /// What becomes of the connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum After {
@@ -29,8 +33,11 @@ pub enum After {
     Close,
 }
 
-/// Serves the request whose head `session` has read.
-pub async fn serve(gateway: &Gateway, session: &mut ServerSession) -> After {
+/// What the client of a connection has shown.
+type Shown<'a> = Option<&'a Arc<Certificate>>;
+
+/// Serves the request whose head `session` has read; `shown` is of its connection.
+pub async fn serve(gateway: &Gateway, session: &mut ServerSession, shown: Shown<'_>) -> After {
     let request = session.req_header();
     let route = match routes::find(&request.method, request.uri.path()) {
         // There are clients that try this first and, told so, go on over HTTP at once.
@@ -47,13 +54,17 @@ pub async fn serve(gateway: &Gateway, session: &mut ServerSession) -> After {
     let served = match route {
         Ok(Route::Ask(wanted)) => {
             draft.action = wanted.what.action();
-            let opening = opening_of(session, wanted);
+            let opening = opening_of(session, shown, wanted);
             ask(gateway, session, &mut draft, opening).await
         }
-        Ok(Route::Models) => models(gateway, session, &mut draft, None).await,
+        Ok(Route::Models) => {
+            let head = head_of(session, shown);
+            models(gateway, session, &mut draft, head, None).await
+        }
         Ok(Route::Model(id)) => {
             let id = decoded(id);
-            models(gateway, session, &mut draft, Some(&id)).await
+            let head = head_of(session, shown);
+            models(gateway, session, &mut draft, head, Some(&id)).await
         }
         Err(no_route) => lost(session, &draft, &no_route).await,
     };
@@ -65,17 +76,20 @@ pub async fn serve(gateway: &Gateway, session: &mut ServerSession) -> After {
 }
 
 /// What the head of a request tells.
-fn opening_of(session: &ServerSession, wanted: Wanted<'_>) -> Opening {
+fn opening_of(session: &ServerSession, shown: Shown<'_>, wanted: Wanted<'_>) -> Opening {
     let Wanted {
         what,
         model,
         stream,
     } = wanted;
     Opening {
-        head: head_of(session),
+        head: head_of(session, shown),
         what,
         model: model.map(decoded),
         stream,
+        classification: session
+            .get_header(CLASSIFICATION)
+            .map(|label| String::from_utf8_lossy(label.as_bytes()).into()),
         forwarded: forward::of(session, what.dialect()),
     }
 }
@@ -158,9 +172,9 @@ async fn models(
     gateway: &Gateway,
     session: &mut ServerSession,
     draft: &mut Draft,
+    head: Head,
     id: Option<&str>,
 ) -> pingora::Result<After> {
-    let head = head_of(session);
     let listed = pipeline::list(&gateway.gates, draft, &head, gateway.catalog.models()).await;
     let listed = match listed {
         Ok(listed) => listed,
@@ -200,7 +214,7 @@ async fn lost(
     no_route: &NoRoute,
 ) -> pingora::Result<After> {
     let (status, message) = match no_route {
-        NoRoute::Path => (StatusCode::NOT_FOUND, routes::SERVED.to_owned()),
+        NoRoute::Path => (StatusCode::NOT_FOUND, routes::ELSEWHERE.to_owned()),
         NoRoute::WebSocket => (
             StatusCode::UPGRADE_REQUIRED,
             "This route is not offered over a WebSocket; send a POST, streamed if you like."
@@ -252,8 +266,8 @@ pub fn end_of(session: &mut ServerSession) -> After {
     }
 }
 
-/// The credential, whichever of the four headers carries it.
-fn head_of(session: &ServerSession) -> Head {
+/// The credential, whichever of the four headers carries it, and the certificate.
+fn head_of(session: &ServerSession, shown: Shown<'_>) -> Head {
     let text = |name: &str| {
         session
             .get_header(name)
@@ -273,6 +287,7 @@ fn head_of(session: &ServerSession) -> Head {
         .map(|address| address.ip());
     Head {
         credential: credential.map(Secret::new),
+        certificate: shown.cloned(),
         source,
     }
 }

@@ -18,6 +18,7 @@ use crate::data::reader::Reader;
 use crate::data::respond;
 use crate::data::routes;
 use crate::data::serve::{After, end_of};
+use crate::data::tools::Bench;
 use crate::gateway::{Gateway, Patience};
 use crate::metrics::RequestEnded;
 
@@ -119,6 +120,7 @@ async fn whole<E: Exchange>(
         mut exchange,
         mut record,
         target,
+        ask,
         ..
     } = answer;
     let content_type = reader.content_type(exchange.headers());
@@ -159,16 +161,28 @@ async fn whole<E: Exchange>(
         }
     };
     remember(gateway, draft, &mut reader);
+    let bench = Bench {
+        gateway,
+        draft,
+        ask,
+        target,
+    };
+    let body = match reader.judged(body, &mut |call| bench.ruling(&mut record, call)) {
+        Ok(body) => body,
+        Err(refusal) => {
+            record_usage(&mut record, usage.as_ref());
+            close(gateway, draft, record, Ending::Failed(refusal.code));
+            respond::refusal(session, draft, &refusal).await?;
+            return Ok(end_of(session));
+        }
+    };
     if reader.omitted() > 0 {
         let note = format!("{} parts of the reply have no form here", reader.omitted());
         head.append_header(LATTICE_NOTED, note)?;
     }
-    if let Some(usage) = usage {
-        let usage = used(&usage);
-        record.used(usage);
-        if let Some(cost) = record.cost_of(&usage) {
-            head.insert_header(LATTICE_COST_USD, cost.to_string())?;
-        }
+    record_usage(&mut record, usage.as_ref());
+    if let Some(cost) = usage.and_then(|usage| price(&record, &usage)) {
+        head.insert_header(LATTICE_COST_USD, cost)?;
     }
     if let Some(content_type) = content_type {
         head.insert_header(CONTENT_TYPE, content_type)?;
@@ -219,6 +233,7 @@ async fn event_stream<E: Exchange>(
         mut exchange,
         record,
         target,
+        ask,
         ..
     } = answer;
     head.insert_header(CONTENT_TYPE, content_type)?;
@@ -229,8 +244,16 @@ async fn event_stream<E: Exchange>(
     } else if !session.is_http2() {
         session.set_keepalive(None);
     }
+    let provider = target.provider.clone();
+    let bench = Bench {
+        gateway,
+        draft,
+        ask,
+        target,
+    };
     let mut pump = Pump {
         reader,
+        bench,
         record,
         out: Vec::new(),
     };
@@ -245,7 +268,7 @@ async fn event_stream<E: Exchange>(
     }
     let ending = match ended {
         Ended::Client => Ending::ClientGone,
-        Ended::Upstream(fault) => pump.verdict(draft, &target.provider, fault),
+        Ended::Upstream(fault) => pump.verdict(draft, &provider, fault),
         Ended::Stopping => {
             pump.last_words(draft, &respond::stopping());
             Ending::Failed(Code::LatticeStopping)
@@ -271,8 +294,9 @@ async fn event_stream<E: Exchange>(
 }
 
 /// One stream: what it holds is bounded by the reader and by [`GATHER`].
-struct Pump {
+struct Pump<'a> {
     reader: Reader,
+    bench: Bench<'a>,
     record: Record,
     out: Vec<Bytes>,
 }
@@ -286,7 +310,7 @@ enum Ended {
     Stopping,
 }
 
-impl Pump {
+impl Pump<'_> {
     async fn run<E: Exchange>(
         &mut self,
         gateway: &Gateway,
@@ -346,14 +370,25 @@ impl Pump {
 
     fn push(&mut self, chunk: Bytes) {
         let record = &self.record;
-        self.reader
-            .push(chunk, &mut |usage| price(record, usage), &mut self.out);
+        self.reader.push(chunk, &mut |usage| price(record, usage));
+        self.release(false);
     }
 
     fn flush(&mut self) {
         let record = &self.record;
-        self.reader
-            .finish(&mut |usage| price(record, usage), &mut self.out);
+        self.reader.finish(&mut |usage| price(record, usage));
+        self.release(true);
+    }
+
+    /// Lets out what was read, save for the tool calls that may not pass.
+    fn release(&mut self, last: bool) {
+        let Self {
+            reader,
+            bench,
+            record,
+            out,
+        } = self;
+        reader.release(last, &mut |call| bench.ruling(record, call), out);
     }
 
     /// How a stream whose upstream is through has ended, and what the client is
@@ -397,9 +432,7 @@ impl Pump {
     /// Usage counts if the stream was whole; a count that a broken stream
     /// carried along falls short.
     fn end(mut self, gateway: &Gateway, draft: &Draft, ending: Ending) {
-        if let Some(usage) = self.reader.usage() {
-            self.record.used(used(&usage));
-        }
+        record_usage(&mut self.record, self.reader.usage().as_ref());
         remember(gateway, draft, &mut self.reader);
         let omitted = self.reader.omitted();
         if omitted > 0 {
@@ -410,11 +443,15 @@ impl Pump {
     }
 }
 
-/// Keeps what the caller may lose of the reply, for the caller's key.
+/// Keeps what the caller may lose of the reply, for that caller.
 fn remember(gateway: &Gateway, draft: &Draft, reader: &mut Reader) {
     if let Some(who) = &draft.principal {
         for kept in reader.keepsakes() {
-            gateway.gates.execution.memory.keep(who.key.id, kept);
+            gateway
+                .gates
+                .execution
+                .memory
+                .keep(who.subject.named.id, kept);
         }
     }
 }
@@ -423,6 +460,12 @@ fn price(record: &Record, usage: &canonical::Usage) -> Option<String> {
     record
         .cost_of(&used(usage))
         .map(|cost: NanoUsd| cost.to_string())
+}
+
+fn record_usage(record: &mut Record, usage: Option<&canonical::Usage>) {
+    if let Some(usage) = usage {
+        record.used(used(usage));
+    }
 }
 
 fn used(usage: &canonical::Usage) -> Usage {

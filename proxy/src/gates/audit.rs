@@ -9,6 +9,7 @@ use lattice_audit::{
 };
 use lattice_kernel::gates::{Audit, IntentFacts, RefusalFacts, Slot};
 use lattice_kernel::money::micros;
+use lattice_kernel::outcome::Rulings;
 use lattice_kernel::principal::Named;
 use lattice_kernel::{Clock, Code, Ending, Gate, NanoUsd, Outcome, Presence, Refusal, SystemClock};
 use time::OffsetDateTime;
@@ -49,6 +50,8 @@ impl AuditTrail {
                 dialect: None,
                 org: None,
                 team: None,
+                user: None,
+                agent: None,
                 key: None,
                 model: None,
                 count,
@@ -94,9 +97,12 @@ impl Audit for AuditTrail {
                 request_id: facts.request_id,
                 dialect: facts.ask.dialect.as_str(),
                 action: facts.ask.action.as_str(),
-                org: None,
+                org: facts.principal.org.as_ref().map(named),
                 team: facts.principal.team.as_ref().map(named),
-                key: named(&facts.principal.key),
+                user: facts.principal.user.as_ref().map(named),
+                agent: facts.principal.agent.as_ref().map(named),
+                key: facts.principal.key.as_ref().map(named),
+                auth: facts.principal.auth.as_str(),
                 model: &facts.ask.model,
                 targets: &targets,
                 stream: facts.ask.stream,
@@ -119,7 +125,7 @@ impl Audit for AuditTrail {
             unanswered: Some(facts.presence.clone()),
             account: Account {
                 at: timestamp(facts.at),
-                key: Some(facts.principal.key.id),
+                key: facts.principal.key.as_ref().map(|key| key.id),
                 team: facts.principal.team.as_ref().map(|team| team.id),
                 reserved_nano: facts.terms.reserved.map(NanoUsd::as_i64),
             },
@@ -140,9 +146,11 @@ impl Audit for AuditTrail {
             gate: refusal.gate.as_str(),
             code: refusal.code.as_str(),
             dialect: Some(draft.dialect.as_str()),
-            org: None,
+            org: who.and_then(|who| who.org.as_ref()).map(named),
             team: who.and_then(|who| who.team.as_ref()).map(named),
-            key: who.map(|who| named(&who.key)),
+            user: who.and_then(|who| who.user.as_ref()).map(named),
+            agent: who.and_then(|who| who.agent.as_ref()).map(named),
+            key: who.and_then(|who| who.key.as_ref()).map(named),
             model: draft.model.as_deref(),
             count: 1,
         };
@@ -210,6 +218,7 @@ impl Drop for OutcomeRoom {
                 reserved: None,
                 first_byte: None,
                 duration: Duration::ZERO,
+                rulings: Rulings::default(),
             });
         }
     }
@@ -244,9 +253,25 @@ impl OutcomeRoom {
             estimated: outcome.estimated,
             ttft_us: outcome.first_byte.map(micros),
             duration_us: micros(outcome.duration),
+            tools: tools(&outcome.rulings),
         };
         self.room.append(leaf.entry(&self.account));
     }
+}
+
+fn tools(rulings: &Rulings) -> Option<leaf::Tools<'_>> {
+    let Rulings {
+        released,
+        rewritten,
+        refused,
+        refused_names,
+    } = rulings;
+    (!rulings.is_empty()).then_some(leaf::Tools {
+        released: *released,
+        rewritten: *rewritten,
+        refused: *refused,
+        refused_names,
+    })
 }
 
 fn ending(ending: Ending) -> leaf::Ending {

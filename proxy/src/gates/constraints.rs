@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lattice_kernel::gates::{Constraints, Granted, Lease as _, Terms};
+use lattice_kernel::principal::Named;
 use lattice_kernel::{Ask, Code, Gate, NanoUsd, Plan, Price, Principal, Refusal, Usage};
 use lattice_limits::{Exhausted, Family, Hold, Mode, PromptSize, Scope, ScopeKind, input_bound};
 use lattice_providers::{Asked, Memory, Outbound};
@@ -46,9 +47,11 @@ impl Constraints for Budgets {
         plan: &Plan,
         body: Outbound,
     ) -> Result<Granted<Outbound, Hold>, Refusal> {
-        in_time(self.books.cover(who.key.id))
-            .await
-            .map_err(unknown_budgets)?;
+        if let Some(key) = &who.key {
+            in_time(self.books.cover(key.id))
+                .await
+                .map_err(unknown_budgets)?;
+        }
         let scopes = scopes_of(who);
         if matches!(body.asked, Asked::Count(_)) {
             // Providers count for nothing.
@@ -75,7 +78,9 @@ impl Constraints for Budgets {
             });
         };
         let families = families_of(plan);
-        let recalled = self.memory.size(who.key.id, body.facts().prompt.texts());
+        let recalled = self
+            .memory
+            .size(who.subject.named.id, body.facts().prompt.texts());
         let (mut body, bound) = bound_of(body, families, recalled).await?;
         let mut terms = Terms {
             input_tokens_bound: Some(bound),
@@ -146,17 +151,14 @@ impl Budgets {
 }
 
 fn scopes_of(who: &Principal) -> Vec<Scope> {
-    let key = Scope {
-        kind: ScopeKind::Key,
-        id: who.key.id,
-        name: who.key.name.clone(),
+    let scope = |kind, named: &Named| Scope {
+        kind,
+        id: named.id,
+        name: named.name.clone(),
     };
-    let team = who.team.as_ref().map(|team| Scope {
-        kind: ScopeKind::Team,
-        id: team.id,
-        name: team.name.clone(),
-    });
-    team.into_iter().chain([key]).collect()
+    let team = who.team.as_ref().map(|team| scope(ScopeKind::Team, team));
+    let key = who.key.as_ref().map(|key| scope(ScopeKind::Key, key));
+    team.into_iter().chain(key).collect()
 }
 
 /// The tokenizers of the plan, each once.

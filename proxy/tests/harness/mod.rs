@@ -9,10 +9,12 @@
 #![expect(dead_code, reason = "each test file uses its own part of the harness")]
 
 pub mod across;
+pub mod authority;
 pub mod faulty;
 pub mod http1;
 pub mod node;
 pub mod python;
+pub mod tls;
 pub mod wire;
 
 use std::io::{BufRead as _, BufReader, Read as _};
@@ -178,7 +180,7 @@ impl Gateway {
         let mut line = String::new();
         out.read_line(&mut line).unwrap();
         let mut addresses = line
-            .split("http://")
+            .split("://")
             .skip(1)
             .map(|rest| rest.split([' ', '/', '\n']).next().unwrap());
         match (addresses.next(), addresses.next()) {

@@ -73,7 +73,7 @@ fn sum<'a>(deltas: impl Iterator<Item = &'a SpendDelta>) -> BTreeMap<Bucket, Sum
     for delta in deltas {
         let hour = hour_of(delta.at);
         let scopes = [
-            Some(("key", delta.key)),
+            delta.key.map(|key| ("key", key)),
             delta.team.map(|team| ("team", team)),
         ];
         for (kind, id) in scopes.into_iter().flatten() {
@@ -91,9 +91,26 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_is_asked_without_a_key_is_the_teams() {
+        let delta = SpendDelta {
+            key: None,
+            team: Some(Uuid::from_u128(7)),
+            at: datetime!(2026-11-22 10:59 UTC),
+            reserved_nano: 5,
+            spent_nano: 0,
+            estimated_nano: 0,
+            requests: 1,
+        };
+        let sums = sum([&delta].into_iter());
+        let bucket = ("team", Uuid::from_u128(7), datetime!(2026-11-22 10:00 UTC));
+        assert_eq!(sums.keys().collect::<Vec<_>>(), [&bucket]);
+        assert_eq!(sums[&bucket].reserved, 5);
+    }
+
+    #[test]
     fn a_sum_stops_at_the_largest_number_instead_of_wrapping() {
         let delta = SpendDelta {
-            key: Uuid::nil(),
+            key: Some(Uuid::nil()),
             team: None,
             at: datetime!(2026-11-22 10:00 UTC),
             reserved_nano: 0,

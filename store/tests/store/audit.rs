@@ -53,7 +53,7 @@ fn hash(seq: i64) -> [u8; 32] {
 
 fn spent(nano: i64) -> Option<SpendDelta> {
     Some(SpendDelta {
-        key: KEY,
+        key: Some(KEY),
         team: Some(TEAM),
         at: NOW,
         reserved_nano: 0,
@@ -414,7 +414,7 @@ async fn replicas_that_append_at_once_lose_nothing(bench: Bench) {
     // Opposite orders of the keys, so that locks taken in the order given would block for good.
     let batch = |first: i64, keys: Vec<u128>| -> Vec<StoredLeaf> {
         let deltas = keys.into_iter().map(|n| SpendDelta {
-            key: Uuid::from_u128(n),
+            key: Some(Uuid::from_u128(n)),
             ..spent(1).unwrap()
         });
         (first..)

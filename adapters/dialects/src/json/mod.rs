@@ -10,6 +10,7 @@
 //! A [`Reader`] picks facts out of the pass; [`check`] wants none.
 
 mod keys;
+pub(crate) mod layout;
 mod malformed;
 mod place;
 mod sift;

@@ -6,6 +6,7 @@
 //! [`WriteReply`].
 
 mod relay;
+mod run;
 mod translate;
 
 use std::fmt;
@@ -17,6 +18,7 @@ use crate::error::ErrorBody;
 use crate::sse;
 
 pub use relay::Relay;
+pub(crate) use run::Run;
 pub use translate::Translator;
 
 /// Names the price of a usage: a JSON number in USD, or `None` when unknown.

@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 
-use super::{Fate, Price, Progress, Verdict, Watch};
+use super::{Fate, Price, Progress, Run, Verdict, Watch};
 use crate::error::ErrorBody;
 use crate::sse::{Event, Frame, Framer};
 
@@ -108,47 +108,5 @@ fn pass(fate: Fate, event: Event, run: &mut Run<'_>) {
         Fate::Pass => run.pass(event.raw().clone()),
         Fate::Drop => {}
         Fate::Change(raw) => run.pass(raw),
-    }
-}
-
-/// Joins neighbouring slices of one read again.
-struct Run<'a> {
-    chunk: &'a Bytes,
-    start: usize,
-    end: usize,
-    out: &'a mut Vec<Bytes>,
-}
-
-impl<'a> Run<'a> {
-    fn new(chunk: &'a Bytes, out: &'a mut Vec<Bytes>) -> Self {
-        Self {
-            chunk,
-            start: 0,
-            end: 0,
-            out,
-        }
-    }
-
-    fn pass(&mut self, raw: Bytes) {
-        if raw.is_empty() {
-            return;
-        }
-        let offset = raw.as_ptr().addr().wrapping_sub(self.chunk.as_ptr().addr());
-        if offset >= self.chunk.len() {
-            self.flush();
-            return self.out.push(raw);
-        }
-        if offset != self.end {
-            self.flush();
-            self.start = offset;
-        }
-        self.end = offset + raw.len();
-    }
-
-    fn flush(&mut self) {
-        if self.start < self.end {
-            self.out.push(self.chunk.slice(self.start..self.end));
-        }
-        self.start = self.end;
     }
 }

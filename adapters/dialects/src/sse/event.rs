@@ -70,6 +70,50 @@ impl Event {
         None
     }
 
+    /// One event, its blank line included.
+    pub(crate) fn of(raw: Bytes) -> Self {
+        Self {
+            raw,
+            bom: 0,
+            complete: true,
+        }
+    }
+
+    /// The same, in memory of its own: a slice keeps all of the read that it came in.
+    pub(crate) fn copied(&self) -> Self {
+        Self {
+            raw: Bytes::copy_from_slice(&self.raw),
+            ..self.clone()
+        }
+    }
+
+    /// The event with other data; its other lines stay.
+    pub(crate) fn with_data(&self, data: &[u8]) -> Bytes {
+        let mut out = Vec::with_capacity(self.raw.len() + data.len());
+        let mut data = Some(data);
+        for line in self.lines().map(|line| &self.raw[line]) {
+            let field = line.split(|byte| *byte == b':').next();
+            match (field, data) {
+                (Some(b""), _) if line.is_empty() => {}
+                (Some(b"data"), Some(told)) => {
+                    for line in told.split(|byte| *byte == b'\n') {
+                        out.extend_from_slice(b"data: ");
+                        out.extend_from_slice(line);
+                        out.push(b'\n');
+                    }
+                    data = None;
+                }
+                (Some(b"data"), None) => {}
+                _ => {
+                    out.extend_from_slice(line);
+                    out.push(b'\n');
+                }
+            }
+        }
+        out.push(b'\n');
+        out.into()
+    }
+
     /// Spans in `raw` of the values of a field.
     fn values<'a>(&'a self, field: &'a [u8]) -> impl Iterator<Item = std::ops::Range<usize>> + 'a {
         self.lines().filter_map(move |line| {

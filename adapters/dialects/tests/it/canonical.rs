@@ -491,7 +491,7 @@ fn settings_that_no_other_dialect_has_are_refused_by_name() {
         (r#""reasoning":{"effort":"low","max_tokens":5}"#, "reasoning.max_tokens"),
         (r#""reasoning_effort":"low","reasoning":{"effort":"high"}"#, "reasoning.effort"),
         (r#""tools":[{"type":"custom","custom":{"name":"x"}}]"#, "tools"),
-        (r#""tools":[{"type":"function"}]"#, "tools[0].function"),
+        (r#""tools":[{"type":"function","name":"f"}]"#, "tools[0].function"),
         (r#""tools":[{"function":{"name":"f","parameters":[]}}]"#, "tools[0].function.parameters"),
         (r#""tools":[{"function":{"name":"f","x":1}}]"#, "tools[0].function.x"),
         (r#""tool_choice":"any""#, "tool_choice"),

@@ -99,6 +99,67 @@ fn tools_that_run_at_the_provider_have_names_and_are_held_for() {
 }
 
 #[test]
+fn a_tool_without_a_name_is_no_tool() {
+    for tool in [
+        "{}",
+        "null",
+        r#""web_search""#,
+        r#"[{"type":"web_search"}]"#,
+        r#"{"type":"function"}"#,
+        r#"{"type":["web_search"]}"#,
+        r#"{"type":"custom","description":"d"}"#,
+        r#"{"type":"function","function":[{"name":"f"}]}"#,
+    ] {
+        let named = r#"{"type":"function","name":"f","function":{"name":"f"}}"#;
+        for tools in [
+            format!("[{tool}]"),
+            format!("[{named},{tool}]"),
+            format!("[{tool},{named}]"),
+        ] {
+            let members = format!(r#""tools":{tools},"plugins":[]"#);
+            for refused in [chat(&members), responses(&members)] {
+                assert_eq!(refused.unwrap_err().field(), Some("tools"), "{members}");
+            }
+        }
+        let members = format!(r#""tools":[{tool},{{"name":"f"}}],"mcp_servers":[{{}}]"#);
+        let typed = tool.contains(r#""type":"function""#);
+        assert_eq!(claude(&members).is_ok(), typed, "{members}");
+    }
+    for members in [
+        r#""tools":{"0":{"type":"function","function":{"name":"f"}}}"#,
+        r#""tools":{"type":"web_search"}"#,
+        r#""functions":[{"description":"d"}]"#,
+        r#""functions":{"name":"f"}"#,
+    ] {
+        chat(members).unwrap_err();
+    }
+    let held = r#""tools":[{"type":"namespace","tools":[{"type":"function"}],"name":"ns"}]"#;
+    assert_eq!(responses(held).unwrap_err().field(), Some("tools"));
+    let held = r#""tools":[{"type":"namespace","name":"ns","tools":{"name":"f"}}]"#;
+    assert_eq!(responses(held).unwrap_err().field(), Some("tools"));
+    let servers = claude(r#""mcp_servers":{"type":"url"}"#).unwrap_err();
+    assert_eq!(servers.field(), Some("mcp_servers"));
+    for tools in [
+        r#"{"functionDeclarations":{"description":"d"}}"#,
+        r#"[{"functionDeclarations":[{"name":"f"},{}],"googleSearch":{}}]"#,
+        r#"[[{"functionDeclarations":[{"name":"f"}]}]]"#,
+        r#"[{"functionDeclarations":[[{"name":"f"}]]}]"#,
+    ] {
+        let body = format!(r#"{{"contents":[{{"parts":[{{"text":"x"}}]}}],"tools":{tools}}}"#);
+        let refused = GenerateRequest::parse(bytes(&body), "m", false).unwrap_err();
+        assert_eq!(refused.field(), Some("tools"), "{tools}");
+    }
+}
+
+#[test]
+fn a_name_in_another_dialects_place_is_a_name() {
+    let facts = chat(r#""tools":[{"type":"function","Name":"f"}]"#).unwrap();
+    assert_eq!(facts.tool_names, ["f"]);
+    let facts = chat(r#""plugins":"web","search_parameters":null"#).unwrap();
+    assert_eq!(facts.tool_names, ["plugins"]);
+}
+
+#[test]
 fn a_servers_own_cap_is_a_cap() {
     let facts = chat(r#""max_tokens":1,"n_predict":200000"#).unwrap();
     assert_eq!(facts.output_cap, Some(200_000));

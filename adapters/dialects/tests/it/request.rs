@@ -259,8 +259,10 @@ fn values_whose_span_is_wanted_are_read_as_strictly_as_the_rest() {
         let refusal = ChatRequest::parse(Bytes::from(with(&member))).unwrap_err();
         assert!(refusal.to_string().starts_with(expected), "{refusal}");
     }
-    let deep = "[".repeat(127) + &"]".repeat(127);
-    parse(&with(&format!(r#""tools":{deep},"functions":{deep}"#)));
+    let deep = "[".repeat(125) + &"]".repeat(125);
+    parse(&with(&format!(
+        r#""tools":[{{"type":"x","x":{deep}}}],"functions":[{{"name":"f","x":{deep}}}]"#
+    )));
     let unclosed = with(&format!(r#""tools":{}"#, "[".repeat(1_000_000)));
     ChatRequest::parse(Bytes::from(unclosed)).unwrap_err();
 }

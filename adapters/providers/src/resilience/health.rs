@@ -301,6 +301,7 @@ mod tests {
             provider: "p".into(),
             model: model.into(),
             classification: None,
+            local: false,
             price: None,
             max_output_tokens: 1,
             weight: NonZeroU32::MIN,

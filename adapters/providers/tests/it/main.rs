@@ -14,4 +14,5 @@ mod breakers;
 mod failover;
 mod money;
 mod running;
+mod tools;
 mod waits;

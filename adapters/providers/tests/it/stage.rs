@@ -15,7 +15,7 @@ use lattice_kernel::gates::{
 use lattice_kernel::principal::Named;
 use lattice_kernel::{
     Action, Ask, Balance, Clock as _, Dialect, Draft, Gates, Head, NanoUsd, Outcome, Plan, Price,
-    Principal, Refusal, Routing, SystemClock, Target, Usage, pipeline,
+    Principal, Refusal, Routing, SystemClock, Target, ToolCall, Usage, pipeline,
 };
 use lattice_providers::{
     Answer, Asked, Directory, Forwarded, Kind, Outbound, Provider, Remote, Reply, Timeouts,
@@ -145,6 +145,7 @@ fn target((name, weight): &(&'static str, u32)) -> Arc<Target> {
         provider: (*name).into(),
         model: "m".into(),
         classification: None,
+        local: false,
         price: Some(Arc::new(OnePerToken)),
         max_output_tokens: 10,
         weight: NonZeroU32::new(*weight).unwrap(),
@@ -231,6 +232,7 @@ impl Arrival for Request {
                 dialect: Dialect::OpenAi,
                 stream: true,
                 tools: vec![],
+                classification: None,
                 source: None,
             },
             plan: self.1,
@@ -252,12 +254,7 @@ impl Identity for Stage {
             id: Uuid::nil(),
             name: "k".into(),
         };
-        Ok(Arc::new(Principal {
-            key,
-            team: None,
-            models: None,
-            team_models: None,
-        }))
+        Ok(Arc::new(Principal::of_key(key)))
     }
 }
 
@@ -273,6 +270,17 @@ impl Authorization for Stage {
             revision: "r".into(),
             cached: false,
         }
+    }
+
+    fn judge(
+        &self,
+        at: OffsetDateTime,
+        who: &Principal,
+        ask: &Ask,
+        target: &Target,
+        _: &ToolCall<'_>,
+    ) -> Verdict {
+        self.decide(at, who, ask, target)
     }
 }
 

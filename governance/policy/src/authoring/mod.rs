@@ -40,7 +40,7 @@ impl<'a> Project<'a> {
     /// [`LoadError`] with the faults of the first step of the load gate that
     /// finds some; no test is run.
     pub fn open(sources: &'a Sources) -> Result<Self, LoadError> {
-        let data = set::data_of(sources)?;
+        let data = set::file_data(sources)?;
         let Passed {
             program, warnings, ..
         } = gate::check_part(sources, &data)?;

@@ -13,6 +13,8 @@ use super::program::{Callee, Program, Target};
 /// Levels of evaluation that one decision may need: the statements and the
 /// height of every rule on the way to the deepest one.
 const LEVELS: usize = 600;
+/// Cycles that are looked for: one of them keeps the set from serving.
+const CYCLES: usize = 16;
 /// What coming to a rule takes, in levels of expressions.
 const ENTRY: usize = 3;
 
@@ -36,7 +38,11 @@ pub(super) fn check(program: &Program, faults: &mut Faults) {
         states: vec![State::Unseen; needs.len()],
         cycles: Vec::new(),
     };
-    (0..needs.len()).for_each(|node| search.visit(node));
+    for node in 0..needs.len() {
+        if search.cycles.len() < CYCLES {
+            search.visit(node);
+        }
+    }
     for cycle in &search.cycles {
         recursion(program, cycle, faults);
     }
@@ -186,6 +192,9 @@ impl Search<'_> {
         let mut path: Vec<(usize, Vec<usize>)> = Vec::new();
         self.enter(from, &mut path);
         while let Some((node, left)) = path.last_mut() {
+            if self.cycles.len() == CYCLES {
+                return;
+            }
             let node = *node;
             let Some(next) = left.pop() else {
                 self.states[node] = State::Done(self.levels(node));

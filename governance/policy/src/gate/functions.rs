@@ -139,7 +139,7 @@ fn unknown(name: &str) -> (String, &'static str) {
         "crypto" | "graphql" | "providers" | "rego" | "graph" | "walk" | "net" | "regex"
         | "json" | "strings" | "semver" | "time" | "uuid" | "numbers" | "object" => (
             missing(),
-            "see the list of built-in functions in policies/README.md",
+            "do without it, or compute it outside and put it into data.json",
         ),
         _ => (
             format!("`{name}` is neither a function of this set nor a built-in one"),

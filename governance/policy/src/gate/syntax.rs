@@ -31,10 +31,12 @@ pub(crate) fn locate(error: &str) -> (Option<&str>, Option<Position>, &str) {
 /// The place with its column in bytes: regorus counts a tab as four, any other
 /// character as one.
 pub(crate) fn in_bytes(text: &str, at: Position) -> Position {
-    let line = text.lines().nth(at.line.saturating_sub(1) as usize);
+    let Some(line) = text.lines().nth(at.line.saturating_sub(1) as usize) else {
+        return at;
+    };
     let mut seen = 1;
     let mut column = 1;
-    for c in line.unwrap_or_default().chars() {
+    for c in line.chars() {
         if seen >= at.column {
             break;
         }
@@ -89,7 +91,7 @@ mod tests {
         let at = |column| in_bytes("a\n\té x", Position { line: 2, column }).column;
         assert_eq!([at(1), at(5), at(6), at(7)], [1, 2, 4, 5]);
         let beyond = Position { line: 9, column: 9 };
-        assert_eq!(in_bytes("a", beyond).column, 1);
+        assert_eq!(in_bytes("a", beyond), beyond);
     }
 
     #[test]

@@ -11,6 +11,9 @@ use crate::gate::program::{Program, display};
 
 /// Where what comes from the store lands below `data`.
 pub(crate) const STORE: [&str; 2] = ["lattice", "store"];
+/// Brackets that a YAML file may leave open at one place. Its parser takes
+/// time by the square of them before it comes to its own limit.
+const MAX_OPEN: usize = 1000;
 /// Bytes.
 const MAX_STORE: usize = 16 * 1024 * 1024;
 
@@ -104,6 +107,18 @@ fn parse(file: &DataFile) -> Result<Value, Fault> {
                 Value::from_json_str(&file.text)
                     .map_err(|error| Fault::of_file(&file.name, error.to_string(), ""))
             });
+    }
+    let mut open = 0_usize;
+    for byte in file.text.bytes() {
+        match byte {
+            b'[' | b'{' => open += 1,
+            b']' | b'}' => open = open.saturating_sub(1),
+            _ => {}
+        }
+        if open > MAX_OPEN {
+            let reason = format!("more than {MAX_OPEN} brackets are open at one place");
+            return Err(Fault::of_file(&file.name, reason, "write it as JSON"));
+        }
     }
     Value::from_yaml_str(&file.text)
         .map_err(|error| Fault::of_file(&file.name, error.to_string(), ""))

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use lattice_kernel::gates::Decision;
 use lattice_kernel::principal::Named;
-use lattice_kernel::{Ask, Dialect, Principal, Target};
+use lattice_kernel::{Ask, Dialect, Principal, Target, ToolCall};
 use regorus::utils::limits::ExecutionTimerConfig;
 use regorus::{Engine, Value};
 use sha2::{Digest, Sha256};
@@ -30,8 +30,8 @@ use crate::gate::fault::{Fault, Faults};
 use crate::input::Input;
 
 pub use crate::gate::fault::LoadError;
-pub(crate) use data::{STORE, of as data_of};
 pub use data::StoreData;
+pub(crate) use data::{STORE, of as file_data};
 pub use sources::{DataFile, File, Manifest, Sources};
 
 /// What a set is asked for.
@@ -97,7 +97,7 @@ impl PolicySet {
             let mend = "name a folder or bundle that holds the set's .rego files";
             return Err(Fault::of_file("*.rego", reason, mend).into());
         }
-        let data = data::of(sources)?;
+        let data = file_data(sources)?;
         let gate::Passed {
             mut program,
             context,
@@ -178,7 +178,7 @@ impl PolicySet {
     /// # Errors
     /// [`EvaluationError`], which a caller has to take for a denial.
     pub fn evaluate(&self, input: &Input<'_>) -> Result<Decision, EvaluationError> {
-        evaluate(&mut self.engine.clone(), input.document(self.context))
+        evaluate(&mut self.engine.clone(), input.document(self.context)?)
     }
 
     /// The key under which the answer may be kept; `None` where the same input
@@ -195,7 +195,9 @@ impl PolicySet {
         prepared.map_err(|error| gate::raised(sources, ENTRY_POINT, &error.to_string()))?;
         let context = self.context;
         questions(|input| {
-            evaluate(&mut self.engine, input.document(context))
+            input
+                .document(context)
+                .and_then(|document| evaluate(&mut self.engine, document))
                 .map(drop)
                 .map_err(|error| {
                     let text = error.to_string();
@@ -220,26 +222,26 @@ fn questions(mut ask: impl FnMut(&Input<'_>) -> Result<(), LoadError>) -> Result
         name: name.into(),
     };
     let who = Principal {
-        key: named("key"),
         team: Some(named("team")),
-        models: None,
-        team_models: None,
+        ..Principal::of_key(named("key"))
     };
     let model = Ask::listing(Dialect::OpenAi, "model");
     let target = Target {
         provider: "provider".into(),
         model: "model".into(),
         classification: None,
+        local: false,
         price: None,
         max_output_tokens: 4096,
         weight: NonZeroU32::MIN,
     };
-    ask(&Input::new(
-        &who,
-        &model,
-        &target,
-        OffsetDateTime::UNIX_EPOCH,
-    ))
+    let question = || Input::new(&who, &model, &target, OffsetDateTime::UNIX_EPOCH);
+    ask(&question())?;
+    ask(&question().about(ToolCall {
+        name: "tool",
+        arguments: "{}",
+        json: true,
+    }))
 }
 
 /// An engine with the limits of every evaluation, and nothing in it.

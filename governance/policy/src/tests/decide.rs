@@ -1,7 +1,7 @@
 use std::time::{Duration, Instant};
 
 use lattice_kernel::Code;
-use lattice_kernel::gates::{Authorization, Verdict};
+use lattice_kernel::gates::{Authorization, Obligation, Verdict};
 use proptest::prelude::*;
 use time::OffsetDateTime;
 
@@ -203,7 +203,9 @@ fn obligations_reach_the_kernel() {
     let decision = ask(&policy, &Request::sample()).decision;
     assert_eq!(
         *decision.obligations,
-        [r#"{"entity":"email","type":"mask"}"#.into()]
+        [Obligation::Unknown(
+            r#"{"entity":"email","type":"mask"}"#.into()
+        )]
     );
 }
 

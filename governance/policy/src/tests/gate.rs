@@ -504,9 +504,8 @@ fn what_looks_alike_passes() {
     assert!(wrong.is_empty(), "{wrong}");
 }
 
-#[test]
-fn a_set_as_people_write_them_passes() {
-    let helpers = "package lattice.lib.roles
+/// A package that others import.
+const HELPERS: &str = "package lattice.lib.roles
 
 import data.lattice.roles as table
 
@@ -522,6 +521,9 @@ grants[name] contains action if {
 	some action in permission.actions
 }
 ";
+
+#[test]
+fn a_set_as_people_write_them_passes() {
     let policy = "package lattice.authz
 
 import data.lattice.lib.roles
@@ -578,10 +580,77 @@ todo_test_later if false
 ";
     let data = "owner: root\ntools:\n  blocked: [shell]\n  patterns: ['web_*']\nroles:\n  member:\n    permissions:\n      - actions: [infer]\n";
     let said = refusal_of(&[
-        ("lib/roles.rego", helpers),
+        ("lib/roles.rego", HELPERS),
         ("allow.rego", policy),
         ("allow_test.rego", test),
         ("lattice/data.yaml", data),
     ]);
     assert_eq!(said, "accepted");
+}
+
+#[test]
+fn rules_that_all_need_each_other_are_told_soon() {
+    let rules = (0..600).fold(String::new(), |text, number| {
+        format!("{text}r{number} := data if true\n")
+    });
+    let started = std::time::Instant::now();
+    let said = refusal(&rules);
+    assert!(said.contains("the rule needs itself"), "{said}");
+    assert!(started.elapsed() < std::time::Duration::from_secs(60));
+}
+
+#[test]
+fn what_is_not_used_is_a_warning() {
+    let body = "import data.lattice.store
+import data.lattice.store.roles as table
+import input.context as seen
+
+a if {
+	some x in [1]
+	y := 1
+	[z, _] := [1, 2]
+	some w
+	used := x
+	used > 0
+	every k, v in {} { v }
+	count(table) > 0
+}
+
+f(parameter) := 1
+
+b := [n | n := 1; m := n]
+";
+    let set = load([
+        ("x.rego", source(body).as_str()),
+        ("authz.rego", ENTRY),
+        (
+            "x_test.rego",
+            "package t\n\nimport data.lattice.authz\n\ntest_it if { count(authz.deny) == 0 with input as {\"context\": {\"tools\": []}} }\n",
+        ),
+    ]);
+    let warnings: Vec<String> = set
+        .unwrap()
+        .warnings()
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(
+        warnings,
+        [
+            "x.rego:3:1: warning: nothing uses the import `store`; leave it out",
+            "x.rego:5:1: warning: nothing uses the import `seen`; leave it out",
+            "x.rego:9:2: warning: nothing reads the variable `y`; name it `_`, or leave it out",
+            "x.rego:10:3: warning: nothing reads the variable `z`; name it `_`, or leave it out",
+            "x.rego:11:7: warning: nothing reads the variable `w`; name it `_`, or leave it out",
+            "x.rego:20:19: warning: nothing reads the variable `m`; name it `_`, or leave it out",
+        ]
+    );
+}
+
+#[test]
+fn the_shipped_set_passes_with_its_own_tests_and_without_a_warning() {
+    let sources = crate::Sources::shipped();
+    assert!(!sources.tests.is_empty());
+    let set = crate::PolicySet::load(&sources, crate::StoreData::default()).unwrap();
+    assert_eq!(set.warnings(), []);
 }

@@ -4,12 +4,12 @@ use proptest::prelude::*;
 use regorus::Value;
 use sha2::{Digest, Sha256};
 use time::{Duration, OffsetDateTime};
-use uuid::Uuid;
 
-use super::{Request, requests};
+use super::{Request, named, requests};
 use crate::Input;
 use crate::footprint::{Field, Footprint};
-use lattice_kernel::principal::Named;
+use lattice_kernel::principal::{Auth, Grant, Level, SubjectKind};
+use lattice_kernel::{Action, Dialect};
 
 const WHOLE: Footprint = Footprint::WHOLE;
 
@@ -36,40 +36,62 @@ fn leaves(request: &Request) -> BTreeMap<String, Value> {
     let mut found = BTreeMap::new();
     walk(
         "input",
-        &request.see(|input| input.document(WHOLE)),
+        &request.see(|input| input.document(WHOLE)).unwrap(),
         &mut found,
     );
     found
 }
 
-/// The sample with one thing changed, in each way that can be changed today.
+fn grant(level: Level, role: &str) -> Grant {
+    Grant {
+        level,
+        role: role.into(),
+    }
+}
+
+/// The sample with one thing changed, in each way that it can be.
 fn changes() -> Vec<Request> {
+    let grants = |grants: &[Grant]| Request::with(|r| r.who.grants = grants.to_vec());
     vec![
-        Request::with(|r| r.who.key.id = Uuid::from_u128(9)),
-        Request::with(|r| r.who.key.name = "desk".into()),
+        Request::with(|r| r.who.subject.kind = SubjectKind::User),
+        Request::with(|r| r.who.subject.named = named(9, "laptop")),
+        Request::with(|r| r.who.key = Some(named(1, "desk"))),
+        Request::with(|r| r.who.key = None),
+        Request::with(|r| r.who.auth = Auth::Token),
+        Request::with(|r| r.who.user = Some(named(3, "ada"))),
+        Request::with(|r| r.who.agent = Some(named(3, "ada"))),
+        Request::with(|r| r.who.org = Some(named(3, "ada"))),
         Request::with(|r| r.who.team = None),
-        Request::with(|r| {
-            r.who.team = Some(Named {
-                id: Uuid::nil(),
-                name: "sales".into(),
-            })
-        }),
+        Request::with(|r| r.who.team = Some(named(0, "sales"))),
+        Request::with(|r| r.who.classification = Some("restricted".into())),
+        grants(&[grant(Level::Org, "admin")]),
+        grants(&[grant(Level::Team, "admin")]),
+        grants(&[grant(Level::Org, "a"), grant(Level::Org, "dmin")]),
         Request::with(|r| r.who.models = None),
         Request::with(|r| r.who.models = Some(vec!["small".into(), "assistant".into()])),
         Request::with(|r| r.who.models = Some(vec!["assistantsmall".into()])),
         Request::with(|r| r.who.team_models = Some(Vec::new())),
+        Request::with(|r| r.ask.action = Action::Embed),
+        Request::with(|r| r.ask.dialect = Dialect::Gemini),
         Request::with(|r| r.ask.model = "small".into()),
         Request::with(|r| r.ask.stream = false),
         Request::with(|r| r.ask.tools.clear()),
         Request::with(|r| r.ask.tools.reverse()),
+        Request::with(|r| r.ask.classification = Some("restricted".into())),
         Request::with(|r| r.ask.source = None),
         Request::with(|r| r.ask.source = Some([10, 0, 0, 2].into())),
         Request::with(|r| r.provider = "azure".to_owned()),
         Request::with(|r| r.model = "gpt-5-mini".to_owned()),
         Request::with(|r| r.classification = None),
+        Request::with(|r| r.local = true),
         Request::with(|r| r.at += Duration::minutes(1)),
         Request::with(|r| r.at += Duration::days(1)),
+        tool_call("shell", r#"{"cmd": "ls"}"#, true),
     ]
+}
+
+fn tool_call(name: &str, arguments: &str, json: bool) -> Request {
+    Request::with(|r| r.call = Some((name.to_owned(), arguments.to_owned(), json)))
 }
 
 #[test]
@@ -77,29 +99,63 @@ fn every_field_of_the_document_is_in_the_key() {
     let sample = Request::sample();
     let before = leaves(&sample);
     let mut moved = BTreeSet::new();
-    for changed in changes() {
-        let after = leaves(&changed);
+    let mut keys = BTreeSet::from([key(&sample, WHOLE)]);
+    let changes = changes();
+    for changed in &changes {
+        let after = leaves(changed);
         let differing: Vec<_> = before
             .keys()
-            .filter(|path| before[*path] != after[*path])
+            .filter(|path| before.get(*path) != after.get(*path))
             .collect();
         assert!(!differing.is_empty(), "changes nothing: {changed:?}");
-        assert_ne!(key(&sample, WHOLE), key(&changed, WHOLE), "{differing:?}");
+        assert_ne!(key(&sample, WHOLE), key(changed, WHOLE), "{differing:?}");
+        keys.insert(key(changed, WHOLE));
         moved.extend(differing);
     }
-    // What no request can change yet. A field that is missing from both lists
-    // has no case in `changes`.
-    let fixed = [
-        "input.action.name",
-        "input.context.dialect",
-        "input.resource.type",
-        "input.subject.properties.auth",
-        "input.subject.properties.org",
-        "input.subject.properties.roles",
-        "input.subject.type",
+    assert_eq!(keys.len(), changes.len() + 1, "no two of them share a key");
+    // A field that is missing here has no case in `changes`.
+    assert_eq!(moved, before.keys().collect());
+}
+
+#[test]
+fn every_part_of_a_tool_call_is_in_the_key() {
+    let sample = tool_call("shell", r#"{"cmd": "ls"}"#, true);
+    let others = [
+        tool_call("shells", r#"{"cmd": "ls"}"#, true),
+        tool_call("shell", r#"{"cmd": "rm"}"#, true),
+        tool_call("shell", r#"{"cmd": "ls"}"#, false),
     ];
-    let resting: Vec<_> = before.keys().filter(|path| !moved.contains(path)).collect();
-    assert_eq!(resting, fixed);
+    for other in others {
+        assert_ne!(leaves(&sample), leaves(&other));
+        assert_ne!(key(&sample, WHOLE), key(&other, WHOLE));
+    }
+    let leaves = leaves(&sample);
+    assert_eq!(leaves["input.action.name"], "tool.call".into());
+    assert_eq!(
+        leaves["input.resource.properties.asked"],
+        "assistant".into()
+    );
+    assert_eq!(
+        leaves["input.resource.properties.arguments.cmd"],
+        "ls".into()
+    );
+}
+
+#[test]
+fn arguments_that_are_no_object_give_no_document() {
+    for arguments in ["", "[]", "\"ls\"", "{", "{\"a\": 1} 2"] {
+        let call = tool_call("shell", arguments, true);
+        assert!(
+            call.see(|input| input.document(WHOLE)).is_err(),
+            "{arguments}"
+        );
+    }
+    let text = tool_call("patch", "not JSON", false);
+    let leaves = leaves(&text);
+    assert_eq!(
+        leaves["input.resource.properties.arguments"],
+        "not JSON".into()
+    );
 }
 
 #[test]
@@ -107,7 +163,7 @@ fn what_the_set_cannot_see_is_in_neither() {
     let sample = Request::sample();
     for field in Field::ALL {
         let only = Footprint::NONE.with(field);
-        let document = sample.see(|input| input.document(only));
+        let document = sample.see(|input| input.document(only)).unwrap();
         let context = document["context"].as_object().unwrap();
         assert_eq!(
             context.keys().collect::<Vec<_>>(),
@@ -138,8 +194,12 @@ fn the_clock_is_read_in_utc() {
         let format = &time::format_description::well_known::Rfc3339;
         Request::with(|r| r.at = OffsetDateTime::parse(at, format).unwrap())
     };
-    let context =
-        |at: &str| request(at).see(|input: &Input<'_>| input.document(WHOLE))["context"].clone();
+    let context = |at: &str| {
+        request(at)
+            .see(|input: &Input<'_>| input.document(WHOLE))
+            .unwrap()["context"]
+            .clone()
+    };
     let sunday = context("2026-11-22T23:59:59.9Z");
     assert_eq!(
         (&sunday["weekday"], &sunday["minute_of_day"]),
@@ -163,24 +223,28 @@ fn an_ipv4_caller_of_a_dual_stack_socket_is_an_ipv4_caller() {
 fn the_document_is_what_the_contract_says() {
     let wanted = r#"{
         "subject": {"type": "key", "id": "00000000-0000-0000-0000-000000000001", "properties": {
-            "org": null, "team": "research", "roles": [], "key": "laptop", "auth": "key",
+            "org": null, "team": "research", "user": null, "agent": null, "key": "laptop",
+            "auth": "key", "roles": [], "grants": [], "classification": null,
             "models": ["assistant", "small"], "team_models": null}},
         "action": {"name": "infer"},
         "resource": {"type": "model", "id": "assistant", "properties": {
-            "name": "assistant", "provider": "openai", "model": "gpt-5", "classification": "internal"}},
+            "name": "assistant", "provider": "openai", "model": "gpt-5", "classification": "internal", "local": false}},
         "context": {"dialect": "openai", "stream": true, "tools": ["search", "mail"],
-            "weekday": "sunday", "minute_of_day": 754, "source": "10.0.0.1"}
+            "weekday": "sunday", "minute_of_day": 754, "source": "10.0.0.1",
+            "classification": null}
     }"#;
-    let document = Request::sample().see(|input| input.document(WHOLE));
+    let document = Request::sample()
+        .see(|input| input.document(WHOLE))
+        .unwrap();
     assert_eq!(document, Value::from_json_str(wanted).unwrap());
 }
 
 proptest! {
     #[test]
-    fn keys_are_equal_exactly_when_documents_are(one in requests(), other in requests(), bits in 0..64_u8) {
+    fn keys_are_equal_exactly_when_documents_are(one in requests(), other in requests(), bits in 0..128_u8) {
         let context = Field::ALL.into_iter().filter(|field| bits & (1 << *field as u8) != 0);
         let context = context.fold(Footprint::NONE, Footprint::with);
-        let document = |request: &Request| request.see(|input| input.document(context));
+        let document = |request: &Request| request.see(|input| input.document(context)).unwrap();
         prop_assert_eq!(document(&one) == document(&other), key(&one, context) == key(&other, context));
         // Two random requests are rarely alike; these differ in one thing at the most.
         let mut near = one.clone();

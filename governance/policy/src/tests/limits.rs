@@ -19,7 +19,7 @@ fn sources(shape: impl Fn(usize) -> String, size: usize) -> Sources {
 /// Loads the largest set of the shape that the checks let pass.
 fn load_largest(name: &str, shape: impl Fn(usize) -> String) {
     let passes = |size| crate::gate::check(&sources(&shape, size), &Value::new_object()).is_ok();
-    let (mut least, mut most) = (1, 4000);
+    let (mut least, mut most) = (1, 800);
     assert!(
         passes(least),
         "{name}: {:?}",
@@ -198,16 +198,16 @@ fn nested_brackets() {
         load_largest(open, |n| {
             format!(
                 "f(x) := x\nlast := [{}1{}]",
-                open.repeat(n.min(40)),
-                close.repeat(n.min(40))
+                open.repeat(n.min(21)),
+                close.repeat(n.min(21))
             )
         });
     }
     load_largest("every", |n| {
         format!(
             "last := [1] if {{ {} 1 == 1 {} }}",
-            "every x in [1] {".repeat(n.min(40)),
-            "}".repeat(n.min(40))
+            "every x in [1] {".repeat(n.min(21)),
+            "}".repeat(n.min(21))
         )
     });
 }

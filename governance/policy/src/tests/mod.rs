@@ -13,8 +13,8 @@ mod store;
 
 use std::net::IpAddr;
 
-use lattice_kernel::principal::Named;
-use lattice_kernel::{Action, Ask, Dialect, Principal, Target};
+use lattice_kernel::principal::{Grant, Level, Named};
+use lattice_kernel::{Action, Ask, Dialect, Principal, Target, ToolCall};
 use proptest::prelude::*;
 use time::OffsetDateTime;
 use time::macros::datetime;
@@ -30,6 +30,9 @@ struct Request {
     provider: String,
     model: String,
     classification: Option<String>,
+    local: bool,
+    /// Name and arguments of a tool call.
+    call: Option<(String, String, bool)>,
     at: OffsetDateTime,
 }
 
@@ -37,16 +40,9 @@ impl Request {
     fn sample() -> Self {
         Self {
             who: Principal {
-                key: Named {
-                    id: Uuid::from_u128(1),
-                    name: "laptop".into(),
-                },
-                team: Some(Named {
-                    id: Uuid::from_u128(2),
-                    name: "research".into(),
-                }),
+                team: Some(named(2, "research")),
                 models: Some(vec!["assistant".into(), "small".into()]),
-                team_models: None,
+                ..Principal::of_key(named(1, "laptop"))
             },
             ask: Ask {
                 action: Action::Infer,
@@ -54,11 +50,14 @@ impl Request {
                 dialect: Dialect::OpenAi,
                 stream: true,
                 tools: vec!["search".into(), "mail".into()],
+                classification: None,
                 source: Some([10, 0, 0, 1].into()),
             },
             provider: "openai".to_owned(),
             model: "gpt-5".to_owned(),
             classification: Some("internal".to_owned()),
+            local: false,
+            call: None,
             at: datetime!(2026-11-22 12:34:56 UTC),
         }
     }
@@ -74,6 +73,7 @@ impl Request {
             provider: self.provider.as_str().into(),
             model: self.model.as_str().into(),
             classification: self.classification.as_deref().map(Into::into),
+            local: self.local,
             price: None,
             max_output_tokens: 4096,
             weight: std::num::NonZeroU32::MIN,
@@ -81,7 +81,16 @@ impl Request {
     }
 
     fn see<T>(&self, look: impl FnOnce(&Input<'_>) -> T) -> T {
-        look(&Input::new(&self.who, &self.ask, &self.target(), self.at))
+        let target = self.target();
+        let input = Input::new(&self.who, &self.ask, &target, self.at);
+        look(&match &self.call {
+            None => input,
+            Some((name, arguments, json)) => input.about(ToolCall {
+                name,
+                arguments,
+                json: *json,
+            }),
+        })
     }
 }
 
@@ -110,25 +119,28 @@ prop_compose! {
         models in prop::option::of(texts()),
         team_models in prop::option::of(texts()),
         (asked, provider, model) in (text(), text(), text()),
-        classification in prop::option::of(text()),
+        (classification, label) in (prop::option::of(text()), prop::option::of(text())),
+        grants in grants(),
         stream in any::<bool>(),
         tools in texts(),
         source in prop::option::of(address()),
         minutes in prop::sample::select(vec![0_i64, 1, 24 * 60, 24 * 60 + 1]),
     ) -> Request {
-        let named = |name: String| Named { id: Uuid::nil(), name: name.into() };
         let (action, dialect) = (Action::Infer, Dialect::OpenAi);
         Request {
             who: Principal {
-                key: Named { id: Uuid::from_u128(id), name: key.into() },
-                team: team.map(named),
+                team: team.map(|name| named(0, &name)),
                 models,
                 team_models,
+                grants,
+                ..Principal::of_key(named(id, &key))
             },
-            ask: Ask { action, model: asked.into(), dialect, stream, tools, source },
+            ask: Ask { action, model: asked.into(), dialect, stream, tools, classification: label.map(Into::into), source },
             provider,
             model,
             classification,
+            local: false,
+            call: None,
             at: OffsetDateTime::UNIX_EPOCH + time::Duration::minutes(minutes),
         }
     }
@@ -138,6 +150,22 @@ prop_compose! {
 fn text() -> impl Strategy<Value = String> {
     prop::sample::select(vec!["", "a", "aa", "a\0", "null", "a/*", "*", "a/a"])
         .prop_map(str::to_owned)
+}
+
+fn grants() -> impl Strategy<Value = Vec<Grant>> {
+    let level = prop::sample::select(Level::ALL.to_vec());
+    let grant = (level, text()).prop_map(|(level, role)| Grant {
+        level,
+        role: role.into(),
+    });
+    prop::collection::btree_set(grant, 0..3).prop_map(|grants| grants.into_iter().collect())
+}
+
+fn named(id: u128, name: &str) -> Named {
+    Named {
+        id: Uuid::from_u128(id),
+        name: name.into(),
+    }
 }
 
 fn texts() -> impl Strategy<Value = Vec<Box<str>>> {

@@ -89,6 +89,57 @@ fn edited(text: &str, edits: &[(prop::sample::Index, Edit)]) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
+/// Rules over a handful of names, so that many of them need each other; `@` is
+/// a name and `%` a function.
+const RULES: [&str; 24] = [
+    "@ if @",
+    "@ := [x | some x in @]",
+    "@ contains x if some x in @",
+    "@ := 1 if not @",
+    "@ := 1 if { @; @ == 1 }",
+    "@ := x if { x := @; y := %(x); y }",
+    "@ := 1 if { true with data.lattice.authz.@ as @ }",
+    "@ := 1 if { @ with input as {\"x\": @} }",
+    "@ := 1 if { %(1) with data.lattice.authz.% as data.lattice.authz.% }",
+    "@ := 1 if { data.lattice.authz.%(1) with % as % }",
+    "@ := 1 if { every x in @ { @ == x } }",
+    "@ := 1 if @\nelse := @ if @\nelse := 3",
+    "default @ := 5",
+    "@.k := 1",
+    "@[x] := @ if some x in [1]",
+    "@ := data.lattice.authz.@",
+    "@ := data.lattice[\"authz\"].@",
+    "@ := {@: @}",
+    "@ := 1 if { @ := 2; @ == 2 }",
+    "@ := 1 if { some @ in [1]; @ }",
+    "%(x) := y if { y := %(x) }",
+    "%(x) := @ if x",
+    "%(@) := @",
+    "%(x) := [@ | some @ in x]",
+];
+
+fn rules() -> impl Strategy<Value = String> {
+    let names = prop::collection::vec(prop::sample::select(vec!["a", "b", "c", "d", "e"]), 8);
+    let functions = prop::collection::vec(prop::sample::select(vec!["f", "g", "h"]), 8);
+    let rule = (prop::sample::select(&RULES[..]), names, functions);
+    prop::collection::vec(rule, 1..8).prop_map(|rules| {
+        rules
+            .into_iter()
+            .map(|(rule, names, functions)| {
+                let filled = names
+                    .into_iter()
+                    .fold(rule.to_owned(), |text, name| text.replacen('@', name, 1));
+                functions
+                    .into_iter()
+                    .fold(filled, |text, name| text.replacen('%', name, 1))
+                    + "\n"
+            })
+            .collect()
+    })
+}
+
+const OPEN: &str = "decision := {\"allow\": true, \"deny\": [], \"obligations\": []}";
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
@@ -119,6 +170,17 @@ proptest! {
         let started = Instant::now();
         let _ = PolicySet::load(&sources, StoreData::default());
         prop_assert!(started.elapsed() < Duration::from_secs(30));
+    }
+
+    #[test]
+    fn rules_that_may_need_each_other_are_answered(rules in rules()) {
+        let text = format!("package lattice.authz\n\n{OPEN}\n\n{rules}");
+        // Evaluates all of them.
+        let test = "package t\n\ntest_x if data.lattice.authz\n".to_owned();
+        let sources = Sources::of_files("", [("a.rego", text), ("a_test.rego", test)]);
+        if let Err(error) = PolicySet::load(&sources, StoreData::default()) {
+            prop_assert!(!error.faults().is_empty());
+        }
     }
 
     #[test]

@@ -1,7 +1,3 @@
-#![expect(
-    clippy::unwrap_used,
-    reason = "helpers outside of test functions build files"
-)]
 //! Folders and bundles as sources of a set.
 
 use std::fs;
@@ -346,4 +342,21 @@ fn a_bundle_that_is_broken_or_grows_is_refused() {
     assert!(fs::metadata(&path).unwrap().len() < 1024 * 1024);
     let said = text(load(Sources::of_bundle(&path)));
     assert!(said.contains("this is not a whole `.tar.gz`"), "{said}");
+}
+
+#[test]
+fn yaml_that_is_a_bomb_is_refused_soon() {
+    let open = source(OPEN);
+    let nested = format!("a: {}", "[".repeat(100_000));
+    let mut doubling = "a0: &a0 [1, 1]\n".to_owned();
+    for number in 1..60 {
+        let before = number - 1;
+        doubling += &format!("a{number}: &a{number} [*a{before}, *a{before}]\n");
+    }
+    for bomb in [&nested, &doubling] {
+        let started = std::time::Instant::now();
+        let said = text(bundle(&[("authz.rego", &open), ("data.yaml", bomb)]));
+        assert!(said.contains("data.yaml: "), "{said}");
+        assert!(started.elapsed() < std::time::Duration::from_secs(20));
+    }
 }

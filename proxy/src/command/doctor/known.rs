@@ -12,6 +12,7 @@ use crate::config::checked::Database;
 use crate::config::providers::{self, Local};
 use crate::config::raw::{self, Raw};
 use crate::config::{Config, ConfigError, load};
+use crate::tls::Files;
 
 /// A part of the configuration, or why it cannot be used.
 pub type Part<T> = Result<T, ConfigError>;
@@ -24,6 +25,8 @@ pub struct Known {
     pub whole: Part<()>,
     /// Addresses for clients and for admin.
     pub listeners: Part<(SocketAddr, SocketAddr)>,
+    /// The files of those listeners that speak TLS.
+    pub tls: Vec<Files>,
     /// Where everything is kept.
     pub data_dir: Part<PathBuf>,
     /// Where durable state lives, and the configured pepper.
@@ -86,12 +89,17 @@ impl Known {
         let providers = providers.collect();
         let models = models(&raw.providers, &raw.models, base);
         let egress = Egress::allowing(&raw.security.egress.allow).unwrap_or_default();
+        let server = check(Raw {
+            server: raw.server,
+            ..Raw::default()
+        });
+        let tls = server.as_ref().ok().map(|config| {
+            let both = [&config.tls, &config.admin_tls].into_iter().flatten();
+            both.cloned().collect()
+        });
         Self {
-            listeners: check(Raw {
-                server: raw.server,
-                ..Raw::default()
-            })
-            .map(|config| (config.listen, config.admin_listen)),
+            listeners: server.map(|config| (config.listen, config.admin_listen)),
+            tls: tls.unwrap_or_default(),
             database: check(Raw {
                 database: raw.database,
                 security: raw.security,

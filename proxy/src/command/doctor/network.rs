@@ -8,9 +8,12 @@ use std::time::Duration;
 
 use lattice_providers::{Egress, Provider};
 use serde_json::Value;
+use ureq::tls::TlsConfig;
 
 use super::check::Check;
 use super::known::Known;
+use crate::listen::Origin;
+use crate::tls::{Files, moment};
 
 /// How long a name may take to resolve and a connection to be accepted, together.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -18,20 +21,47 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Looks at the listeners and at every provider elsewhere.
 pub fn look(known: &Known) -> Vec<Check> {
     let mut checks = match known.listeners {
-        Ok((clients, admin)) => listeners(clients, admin),
+        Ok((clients, admin)) => {
+            let tls = known.tls.iter().any(|files| files.at == "server.admin_tls");
+            listeners(
+                clients,
+                Origin {
+                    address: admin,
+                    tls,
+                },
+            )
+        }
         Err(_) => Vec::new(),
     };
+    checks.extend(known.tls.iter().map(certificate));
     checks.extend(providers(known.remotes().cloned().collect(), &known.egress));
     checks
 }
 
-fn listeners(clients: SocketAddr, admin: SocketAddr) -> Vec<Check> {
+/// The files of a listener, as the server reads them.
+fn certificate(files: &Files) -> Check {
+    match files.load() {
+        Ok(identity) => Check::ok(
+            files.at,
+            format!("certificate until {}", moment(identity.not_after)),
+        ),
+        Err(error) => Check::failed(
+            files.at,
+            &error.to_string(),
+            "; ",
+            "correct the file that is named",
+        ),
+    }
+}
+
+fn listeners(clients: SocketAddr, origin: Origin) -> Vec<Check> {
+    let admin = origin.address;
     let (listen, admin_listen) = ("server.listen", "server.admin_listen");
     let clients_free = TcpListener::bind(clients);
     let first = match &clients_free {
         Ok(_) => free(listen, clients),
         // The admin listener tells who it is and leaves no trace in the audit.
-        Err(error) => taken(listen, clients, error, ask(admin)),
+        Err(error) => taken(listen, clients, error, ask(origin)),
     };
     let second = if clients == admin && admin.port() != 0 {
         Check::fail(
@@ -42,7 +72,7 @@ fn listeners(clients: SocketAddr, admin: SocketAddr) -> Vec<Check> {
     } else {
         match TcpListener::bind(admin) {
             Ok(_) => free(admin_listen, admin),
-            Err(error) => taken(admin_listen, admin, &error, ask(admin)),
+            Err(error) => taken(admin_listen, admin, &error, ask(origin)),
         }
     };
     vec![first, second]
@@ -116,15 +146,18 @@ enum Answer {
 
 /// `/readyz` and not `/healthz`, which many programs have: the parts that it names are
 /// Lattice's own.
-fn ask(admin: SocketAddr) -> Answer {
+fn ask(admin: Origin) -> Answer {
+    // Who is asked is told by the address; nothing is sent that another may not see.
+    let tls = TlsConfig::builder().disable_verification(true).build();
     let agent: ureq::Agent = ureq::Agent::config_builder()
         .http_status_as_error(false)
         .proxy(None)
+        .tls_config(tls)
         .timeout_global(Some(PATIENCE * 2))
         .build()
         .into();
     let answer = agent
-        .get(format!("http://{admin}/readyz"))
+        .get(format!("{admin}/readyz"))
         .call()
         .and_then(|mut response| {
             let body = response.body_mut().with_config().limit(64 << 10);
@@ -148,7 +181,7 @@ fn ask(admin: SocketAddr) -> Answer {
         .filter(|(_, part)| part["ok"] == false)
         .map(|(name, part)| format!("{name}: {}", part["state"].as_str().unwrap_or_default()))
         .collect();
-    Answer::Unready(format!("{} (curl http://{admin}/readyz)", lacks.join("; ")))
+    Answer::Unready(format!("{} (curl {admin}/readyz)", lacks.join("; ")))
 }
 
 /// All at once, each with a thread of its own: a name that does not resolve holds up no

@@ -80,6 +80,7 @@ fn model_dir(config: &Config) -> Result<PathBuf, CommandError> {
 /// Somebody may be at home at the usual addresses; a first try need not fail for
 /// that.
 fn with_free_ports(mut config: Config) -> Config {
+    config.keep_to_this_machine();
     for address in [&mut config.listen, &mut config.admin_listen] {
         if std::net::TcpListener::bind(*address).is_err() {
             address.set_port(0);
@@ -144,7 +145,7 @@ async fn show(running: &Running, secret: &Secret, model: &str) -> Done {
     story::gateway(running.addresses);
     story::key(KEY, secret);
     story::request(model);
-    let url = format!("http://{}/v1/chat/completions", running.addresses.clients);
+    let url = format!("{}/v1/chat/completions", running.addresses.clients);
     let (key, name) = (secret.clone(), model.to_owned());
     let asked = tokio::task::spawn_blocking(move || ask::stream(&url, &key, &name, story::piece))
         .await

@@ -25,7 +25,7 @@ pub fn gateway(addresses: Addresses) {
     step(
         2,
         "gateway",
-        &format!("http://{clients}/v1 for clients, http://{admin} for /metrics and /readyz"),
+        &format!("{clients}/v1 for clients, {admin} for /metrics and /readyz"),
     );
 }
 
@@ -114,7 +114,7 @@ pub fn stays_up(addresses: Addresses, secret: &Secret, model: &str) {
     let clients = addresses.clients;
     say!(
         "\nThe gateway stays up until Ctrl-C. In another terminal, with any OpenAI client:\n\n\
-         \u{20} export OPENAI_BASE_URL=http://{clients}/v1 OPENAI_API_KEY={}\n\
+         \u{20} export OPENAI_BASE_URL={clients}/v1 OPENAI_API_KEY={}\n\
          \u{20} curl $OPENAI_BASE_URL/chat/completions -H \"Authorization: Bearer $OPENAI_API_KEY\" -H 'Content-Type: application/json' \\\n\
          \u{20}   -d '{{\"model\":\"{model}\",\"stream\":true,\"messages\":[{{\"role\":\"user\",\"content\":\"Hello\"}}]}}'\n\n\
          `lattice server` starts it again with the same data; with ANTHROPIC_API_KEY, OPENAI_API_KEY or GEMINI_API_KEY\n\

@@ -52,6 +52,7 @@ pub fn run(config: Option<PathBuf>, options: &Run) -> Done {
 /// Somebody may be at home at the configured addresses; then any will do that only this
 /// machine can reach.
 fn with_free_ports(mut config: Config) -> Config {
+    config.keep_to_this_machine();
     for address in [&mut config.listen, &mut config.admin_listen] {
         if TcpListener::bind(*address).is_err() {
             *address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
@@ -98,7 +99,7 @@ async fn with_key(
 ) -> Done {
     let store = &running.gateway.store;
     key.create(store).await?;
-    let address = reachable(running.addresses.clients);
+    let address = reachable(running.addresses.clients.address);
     let environment = environment::of_clients(address, &key.secret);
     let ran = child::run(&options.command, &environment, hidden, signals).await;
     let revoked = store.revoke_key(&key.name, SystemClock.now()).await;

@@ -5,6 +5,7 @@ use std::ops::Range;
 use super::media::Media;
 use crate::json::{self, Complaint, Malformed, Reader, Scalar, Shape};
 use crate::prompt::Collected;
+use crate::tools::Offered;
 
 /// What one pass over a body found.
 #[derive(Default)]
@@ -12,7 +13,7 @@ pub(super) struct Facts {
     pub model: Option<String>,
     pub stream: bool,
     pub max_tokens: Option<u64>,
-    pub tools: Tools,
+    pub tools: Offered,
     pub has_schema: bool,
     pub messages: usize,
     pub prompt: Collected,
@@ -27,14 +28,9 @@ pub(super) struct Spans {
     pub max_tokens: Option<Range<usize>>,
 }
 
-/// What is on offer.
-#[derive(Default)]
-pub(super) struct Tools {
-    pub any: bool,
-    count: u32,
-    /// Which tool it is of, and its name or type.
-    names: Vec<(u32, String)>,
-}
+/// The name of an MCP server, whose tools are in no body: Anthropic's own word for one
+/// that is.
+pub(super) const MCP: &str = "mcp_toolset";
 
 /// Where in a request a value is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,41 +77,25 @@ pub(super) enum At {
     Other,
 }
 
-impl Tools {
-    pub(super) fn into_names(self) -> Vec<String> {
-        self.names.into_iter().map(|(_, name)| name).collect()
-    }
-
-    fn next(&mut self) -> u32 {
-        self.any = true;
-        self.count = self.count.saturating_add(1);
-        self.count
-    }
-
-    /// A name stands unless the tool has a type.
-    fn named(&mut self, tool: u32, name: &str) {
-        if self.names.last().is_none_or(|(of, _)| *of != tool) {
-            self.names.push((tool, name.to_owned()));
-        }
-    }
-
-    fn typed(&mut self, tool: u32, kind: &str) {
-        if kind == "custom" {
-            return;
-        }
-        if self.names.last().is_some_and(|(of, _)| *of == tool) {
-            self.names.pop();
-        }
-        self.names.push((tool, kind.to_owned()));
-    }
-}
-
 impl Facts {
     pub(super) fn read(body: &[u8]) -> Result<Self, Malformed> {
         let mut facts = Self::default();
         json::walk(body, At::Body, &mut facts)?;
         facts.media.count(&mut facts.prompt);
         Ok(facts)
+    }
+
+    /// A name stands unless the tool has a type.
+    fn tool_named(&mut self, tool: u32, name: &str) {
+        if !self.tools.is_last_named(tool) {
+            self.tools.name(tool, name);
+        }
+    }
+
+    fn tool_typed(&mut self, tool: u32, kind: &str) {
+        if kind != "custom" {
+            self.tools.rename(tool, kind);
+        }
     }
 }
 
@@ -126,6 +106,8 @@ fn wrong(at: At) -> Complaint {
         At::Stream => ("stream", "stream must be true or false"),
         At::MaxTokens => ("max_tokens", "max_tokens must be an integer of at least 1"),
         At::Messages => ("messages", "messages must be a non-empty array"),
+        At::Tools => ("tools", "tools must be an array"),
+        At::McpServers => ("mcp_servers", "mcp_servers must be an array"),
         At::ToolModel => (
             "tools.model",
             "a tool that asks a model of its own cannot be governed; offer it without one",
@@ -166,7 +148,7 @@ impl Reader for Facts {
             (At::Message | At::Part(_), "content") => At::Part(self.media.part()),
             (At::Part(part), "type") => At::PartType(part),
             (At::Part(_), "tool") => At::ToolChange,
-            (At::ToolChange, "definition") => At::Definition(self.tools.next()),
+            (At::ToolChange, "definition") => At::Definition(self.tools.begin()),
             (At::Part(part), "source") => At::Source(self.media.source(part)),
             (At::Part(_) | At::Source(_), "file_id") => At::Reference,
             (At::Source(source), "type") => At::SourceType(source),
@@ -188,11 +170,10 @@ impl Reader for Facts {
                 At::Message
             }
             At::Part(_) => At::Part(self.media.part()),
-            At::Tools => At::Tool(self.tools.next()),
-            // Their tools are in no body; Anthropic's own word for one that is.
+            At::Tools => At::Tool(self.tools.begin()),
             At::McpServers => {
-                let server = self.tools.next();
-                self.tools.typed(server, "mcp_toolset");
+                let server = self.tools.begin();
+                self.tools.name(server, MCP);
                 self.prompt.references += 1;
                 At::Other
             }
@@ -207,7 +188,7 @@ impl Reader for Facts {
     fn open(&mut self, at: At, shape: Shape) -> Result<(), Complaint> {
         match (at, shape) {
             (At::Body, Shape::Array)
-            | (At::Messages, Shape::Object)
+            | (At::Messages | At::Tools | At::McpServers, Shape::Object)
             | (At::Model | At::Stream | At::MaxTokens | At::Fallbacks | At::ToolModel, _) => {
                 Err(wrong(at))
             }
@@ -239,11 +220,12 @@ impl Reader for Facts {
             ) => {
                 return Err(wrong(at));
             }
-            (At::ToolName(tool), Scalar::String(name)) => self.tools.named(tool, name.decoded),
+            (At::ToolName(tool), Scalar::String(name)) => self.tool_named(tool, name.decoded),
             (At::ToolType(tool), Scalar::String(kind)) => {
-                self.tools.typed(tool, kind.decoded);
+                self.tool_typed(tool, kind.decoded);
                 self.prompt.references += usize::from(looks_up(kind.decoded));
             }
+            (At::Definition(tool), Scalar::Null) => self.tools.excuse(tool),
             (At::Reference | At::Container, Scalar::String(_)) => self.prompt.references += 1,
             (_, Scalar::String(text)) if spoken(at) && !text.decoded.is_empty() => {
                 // Texts are fewer than bytes, of which there are less than 2^31.
@@ -277,6 +259,15 @@ impl Reader for Facts {
             _ => self.prompt.schema(span),
         }
     }
+}
+
+/// The name of one tool.
+pub(super) fn name_of(tool: &str) -> Vec<String> {
+    let mut facts = Facts::default();
+    let at = At::Tool(facts.tools.begin());
+    // What was read before is read again without an error.
+    let _ = json::walk(tool.as_bytes(), at, &mut facts);
+    facts.tools.split().0
 }
 
 /// Whether a tool of this type runs at Anthropic, where the model reads what it

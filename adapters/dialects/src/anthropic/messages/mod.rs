@@ -13,6 +13,7 @@ mod media;
 mod models;
 mod request;
 mod rewrite;
+mod strip;
 pub mod usage;
 mod watch;
 mod write;

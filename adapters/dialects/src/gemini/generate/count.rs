@@ -11,6 +11,7 @@ use crate::fields::Path;
 use crate::gemini::fields::Object;
 use crate::json::Malformed;
 use crate::splice::Edits;
+use crate::tools::ToolNeeded;
 
 /// A `countTokens` request: contents, or a whole request to generate in
 /// `generateContentRequest`.
@@ -46,6 +47,14 @@ impl CountRequest {
         let noted = self.0.respell(model, &mut edits);
         let body = edits.apply(self.body());
         Encoded { body, noted }
+    }
+
+    /// As [`GenerateRequest::without_tools`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn without_tools(&self, gone: &[&str]) -> Result<Self, ToolNeeded> {
+        self.0.without(gone, At::Count).map(Self)
     }
 
     /// The request that is to be counted.

@@ -6,6 +6,7 @@ use std::ops::Range;
 use crate::gemini::fields::camel;
 use crate::json::{self, Complaint, Malformed, Reader, Scalar, Shape};
 use crate::prompt::Collected;
+use crate::tools::Offered;
 
 /// What one pass over a body found.
 #[derive(Default)]
@@ -14,7 +15,7 @@ pub(crate) struct Facts {
     pub models: Vec<String>,
     pub output_cap: Option<u64>,
     pub candidates: Option<u32>,
-    pub tool_names: Vec<String>,
+    pub tools: Offered,
     pub has_tools: bool,
     pub has_schema: bool,
     pub contents: usize,
@@ -106,7 +107,7 @@ impl Facts {
 
     /// A tool that runs at the provider, and reads what is not in the body.
     fn provided(&mut self) {
-        self.tool_names.push(std::mem::take(&mut self.provided));
+        self.tools.beside(&std::mem::take(&mut self.provided));
         self.prompt.references += 1;
     }
 
@@ -127,6 +128,7 @@ fn wrong(at: At) -> Complaint {
         At::Model => ("model", "model must be a string"),
         At::Requests | At::Embed => ("requests", "requests must be an array of objects"),
         At::Contents => ("contents", "contents must be a non-empty array"),
+        At::Tool | At::Declaration => ("tools", "tools must hold objects"),
         At::Config => ("generationConfig", "generationConfig must be an object"),
         At::Cap => (
             "generationConfig.maxOutputTokens",
@@ -177,7 +179,7 @@ impl Reader for Facts {
             (At::Body | At::Count, "tools") => At::Tools,
             (At::Body | At::Count, "cachedContent") => {
                 // It may hold tools.
-                self.tool_names.push("cachedContent".to_owned());
+                self.tools.beside("cachedContent");
                 At::Reference
             }
             (At::Contents | At::Content, "parts") => At::Parts,
@@ -209,7 +211,10 @@ impl Reader for Facts {
                 self.has_tools = true;
                 At::Tool
             }
-            At::Declarations => At::Declaration,
+            At::Declarations => {
+                self.tools.begin();
+                At::Declaration
+            }
             At::Requests => At::Embed,
             _ => inside(at),
         }
@@ -219,9 +224,13 @@ impl Reader for Facts {
         match (at, shape) {
             (At::Body | At::Count | At::Batch | At::Embed | At::Config, Shape::Array)
             | (At::Requests, Shape::Object)
+            | (At::Tool | At::Declaration, Shape::Array)
             | (At::Model | At::Cap | At::Candidates, _) => return Err(wrong(at)),
             (At::Contents | At::Embed, Shape::Object) => self.contents += 1,
             (At::Tools, Shape::Object) => self.has_tools = true,
+            (At::Declarations, Shape::Object) => {
+                self.tools.begin();
+            }
             (At::Inline, _) => self.settle_inline(),
             (At::Provided, _) => self.provided(),
             (At::Schema | At::OldSchema, _) => self.has_schema = true,
@@ -239,7 +248,7 @@ impl Reader for Facts {
             | (At::Model | At::Config | At::Contents | At::Requests, _) => return Err(wrong(at)),
             (At::Provided, _) => self.provided(),
             (At::FunctionName, Scalar::String(name)) => {
-                self.tool_names.push(name.decoded.to_owned());
+                self.tools.name(self.tools.last(), name.decoded);
             }
             (At::MediaType, Scalar::String(text)) => {
                 self.inline.media_type = Some(text.decoded.chars().take(64).collect());
@@ -282,6 +291,15 @@ impl Reader for Facts {
             _ => {}
         }
     }
+}
+
+/// The name of one function.
+pub(super) fn names_of(declaration: &str) -> Vec<String> {
+    let mut facts = Facts::default();
+    facts.tools.begin();
+    // What was read before is read again without an error.
+    let _ = json::walk(declaration.as_bytes(), At::Declaration, &mut facts);
+    facts.tools.split().0
 }
 
 /// Whether strings at `at` are text that the model reads. Only the exact places

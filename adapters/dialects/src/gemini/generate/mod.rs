@@ -15,12 +15,14 @@ mod reply;
 mod request;
 mod rewrite;
 mod seals;
+mod strip;
 pub mod usage;
 mod watch;
 mod write;
 
 pub use array::ArrayFraming;
 pub use count::{CountRequest, count_path};
+pub(crate) use decode::Partial;
 pub use decode::{Decoder, MADE_ID};
 
 pub use encode::{encode, encode_count};

@@ -1,17 +1,11 @@
 //! Cutting thoughts that are sealed for another maker out of a body.
 
-use std::borrow::Cow;
-use std::fmt;
-use std::ops::Range;
-
 use memchr::memmem;
-use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::canonical::SEAL;
 use crate::gemini::fields::camel;
-use crate::json::Str;
+use crate::json::layout::{Layout, Member, members};
 use crate::splice::Edits;
 
 /// What is noted of it.
@@ -24,16 +18,13 @@ pub(super) fn cut(body: &[u8], edits: &mut Edits) -> bool {
     if memmem::find(body, SEAL.as_bytes()).is_none() {
         return false;
     }
-    let body = Body(body);
+    let body = Body(Layout(body));
     let cut = |contents| body.contents(contents, edits);
-    body.request().and_then(cut).unwrap_or(false)
+    body.contents_of_request().and_then(cut).unwrap_or(false)
 }
 
-/// The body, to tell where in it a value is.
-struct Body<'a>(&'a [u8]);
-
-/// The members of an object in the order in which they came.
-struct Members<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+/// The body, which is known to be well-formed.
+struct Body<'a>(Layout<'a>);
 
 /// What becomes of a part.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -47,28 +38,17 @@ enum Fate {
 
 impl<'a> Body<'a> {
     /// The contents of the request, which may be one within a request to count.
-    fn request(&self) -> Option<&'a RawValue> {
-        let whole: &RawValue = serde_json::from_slice(self.0).ok()?;
-        let request = self.member(whole, "generateContentRequest");
-        self.member(request.unwrap_or(whole), "contents")
-    }
-
-    fn span(&self, value: &RawValue) -> Range<usize> {
-        let start = value.get().as_ptr().addr() - self.0.as_ptr().addr();
-        start..start + value.get().len()
-    }
-
-    fn member(&self, object: &'a RawValue, name: &str) -> Option<&'a RawValue> {
-        let members: Members<'a> = serde_json::from_str(object.get()).ok()?;
-        let mut members = members.0.into_iter();
-        members.find(|(key, _)| camel(key) == name).map(|it| it.1)
+    fn contents_of_request(&self) -> Option<&'a RawValue> {
+        let body = self.0.body();
+        let request = of(&body, "generateContentRequest").map(members);
+        of(request.as_deref().unwrap_or(&body), "contents")
     }
 
     fn contents(&self, contents: &'a RawValue, edits: &mut Edits) -> Option<bool> {
         let is_list = contents.get().starts_with('[');
         let contents = list(contents)?;
         let parts = contents.iter().map(|content| {
-            let parts = self.member(content, "parts").and_then(list);
+            let parts = of(&members(content), "parts").and_then(list);
             parts.unwrap_or_default()
         });
         let parts: Vec<Vec<&RawValue>> = parts.collect();
@@ -91,16 +71,16 @@ impl<'a> Body<'a> {
                 self.parts(parts, fates, edits);
             }
         }
-        let spans: Vec<_> = contents.iter().map(|it| self.span(it)).collect();
-        edits.cut(&spans, &gone);
+        edits.cut(&self.0.spans(&contents), &gone);
         let cut = |fate: &Fate| matches!(fate, Fate::Goes | Fate::LosesSeal);
         Some(fates.iter().any(cut))
     }
 
     fn fate(&self, part: &'a RawValue) -> Fate {
-        let thought = self.member(part, "thought");
+        let part = members(part);
+        let thought = of(&part, "thought");
         let thought = thought.is_some_and(|it| it.get() == "true");
-        let signature = self.member(part, "thoughtSignature");
+        let signature = of(&part, "thoughtSignature");
         let sealed = signature.is_some_and(is_seal);
         match (thought, sealed) {
             (true, true) => Fate::Goes,
@@ -112,8 +92,7 @@ impl<'a> Body<'a> {
 
     fn parts(&self, parts: &[&'a RawValue], fates: &[Fate], edits: &mut Edits) {
         let gone: Vec<bool> = fates.iter().map(|it| *it == Fate::Goes).collect();
-        let spans: Vec<_> = parts.iter().map(|it| self.span(it)).collect();
-        edits.cut(&spans, &gone);
+        edits.cut(&self.0.spans(parts), &gone);
         for (part, fate) in parts.iter().zip(fates) {
             if *fate == Fate::LosesSeal {
                 self.seal(part, edits);
@@ -123,29 +102,18 @@ impl<'a> Body<'a> {
 
     /// Cuts the member that is the seal.
     fn seal(&self, part: &'a RawValue, edits: &mut Edits) {
-        let Ok(members) = serde_json::from_str::<Members<'_>>(part.get()) else {
-            return;
-        };
-        let is_gone = |(key, value): &(Cow<'_, str>, &RawValue)| {
-            camel(key) == "thoughtSignature" && is_seal(value)
-        };
-        let gone: Vec<bool> = members.0.iter().map(is_gone).collect();
-        let spans = members.0.iter().map(|(_, value)| {
-            let value = self.span(value);
-            self.key(value.start)..value.end
-        });
-        let spans: Vec<_> = spans.collect();
-        edits.cut(&spans, &gone);
+        let members = members(part);
+        let is_gone =
+            |member: &Member<'_>| camel(&member.key) == "thoughtSignature" && is_seal(member.value);
+        let gone: Vec<bool> = members.iter().map(is_gone).collect();
+        edits.cut(&self.0.members(&members), &gone);
     }
+}
 
-    /// Where the key begins whose value begins at `value`.
-    fn key(&self, value: usize) -> usize {
-        let mut quotes = memchr::memrchr_iter(b'"', &self.0[..value]);
-        quotes.next();
-        // Those inside a key are escaped; the one that begins it never looks so.
-        let begins = |at: &usize| !self.0[..*at].ends_with(b"\\");
-        quotes.find(begins).unwrap_or(value)
-    }
+/// The value of the member of this name.
+fn of<'a>(members: &[Member<'a>], name: &str) -> Option<&'a RawValue> {
+    let mut named = members.iter().filter(|member| camel(&member.key) == name);
+    named.next().map(|member| member.value)
 }
 
 fn is_seal(json: &RawValue) -> bool {
@@ -159,27 +127,5 @@ fn list(json: &RawValue) -> Option<Vec<&RawValue>> {
         serde_json::from_str(json.get()).ok()
     } else {
         Some(vec![json])
-    }
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
-    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
-        struct InOrder;
-        impl<'de> Visitor<'de> for InOrder {
-            type Value = Members<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
-                let mut members = Vec::new();
-                while let Some(key) = map.next_key::<Str<'de>>()? {
-                    members.push((key.0, map.next_value()?));
-                }
-                Ok(Members(members))
-            }
-        }
-        json.deserialize_map(InOrder)
     }
 }

@@ -6,6 +6,7 @@ use std::ops::Range;
 use super::CapField;
 use crate::json::{self, Complaint, Malformed, Reader, Scalar, Shape};
 use crate::prompt::Collected;
+use crate::tools::Offered;
 
 /// What one pass over a body found.
 pub(super) struct Facts {
@@ -16,7 +17,7 @@ pub(super) struct Facts {
     pub max_completion_tokens: Option<u64>,
     pub n_predict: Option<u64>,
     pub n: u32,
-    pub tool_names: Vec<String>,
+    pub tools: Offered,
     pub has_tools: bool,
     pub has_schema: bool,
     pub messages: usize,
@@ -96,7 +97,13 @@ const _: () = assert!(size_of::<At>() <= 2);
 
 impl Facts {
     pub(super) fn read(body: &[u8]) -> Result<Self, Malformed> {
-        let mut facts = Self {
+        let mut facts = Self::new();
+        json::walk(body, At::Body, &mut facts)?;
+        Ok(facts)
+    }
+
+    fn new() -> Self {
+        Self {
             model: None,
             stream: false,
             include_usage: false,
@@ -104,15 +111,13 @@ impl Facts {
             max_completion_tokens: None,
             n_predict: None,
             n: 1,
-            tool_names: Vec::new(),
+            tools: Offered::default(),
             has_tools: false,
             has_schema: false,
             messages: 0,
             prompt: Collected::default(),
             spans: Spans::default(),
-        };
-        json::walk(body, At::Body, &mut facts)?;
-        Ok(facts)
+        }
     }
 
     fn number(&mut self, at: At, scalar: Scalar<'_>) -> Result<(), Complaint> {
@@ -144,8 +149,18 @@ pub(super) enum Hosted {
 }
 
 impl Hosted {
+    /// The field's own, in lower case.
+    pub(super) fn of(field: &str) -> Option<Self> {
+        match field {
+            "web_search_options" => Some(Self::WebSearch),
+            "search_parameters" => Some(Self::Search),
+            "plugins" => Some(Self::Plugins),
+            _ => None,
+        }
+    }
+
     /// As policy sees it.
-    fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::WebSearch => "web_search",
             Self::Search => "search",
@@ -155,12 +170,23 @@ impl Hosted {
 }
 
 impl Facts {
-    /// A tool that runs at the provider: what it finds is read, and is not here.
-    fn hosted(&mut self, name: &str) {
+    /// A member that has the provider look something up: what it finds is read, and is
+    /// not here.
+    fn hosted(&mut self, tool: Hosted) {
         self.has_tools = true;
-        self.tool_names.push(name.to_owned());
+        self.tools.beside(tool.name());
         self.prompt.references += 1;
     }
+}
+
+/// The names of one tool, an element of `tools` or of `functions`, or of what names it
+/// in a choice.
+pub(super) fn names_of(tool: &str, at: At) -> Vec<String> {
+    let mut facts = Facts::new();
+    facts.tools.begin();
+    // What was read before is read again without an error.
+    let _ = json::walk(tool.as_bytes(), at, &mut facts);
+    facts.tools.split().0
 }
 
 /// What a field that we must understand should have been.
@@ -187,6 +213,8 @@ fn wrong(at: At) -> Complaint {
             "models, route and preset choose models that nobody has governed; ask for one by model",
         ),
         At::Messages => ("messages", "messages must be a non-empty array"),
+        At::Tools => ("tools", "tools must be an array"),
+        At::Functions => ("functions", "functions must be an array"),
         _ => {
             let what = "the body must be a JSON object";
             return Complaint { field: None, what };
@@ -230,9 +258,6 @@ impl Reader for Facts {
             (At::Body, "n_predict") => At::Predict,
             (At::Body, "n") => At::N,
             (At::Body, "models" | "route" | "preset") => At::Models,
-            (At::Body, "web_search_options") => At::Hosted(Hosted::WebSearch),
-            (At::Body, "search_parameters") => At::Hosted(Hosted::Search),
-            (At::Body, "plugins") => At::Hosted(Hosted::Plugins),
             (At::Body, "messages") => At::Messages,
             (At::Body, "tools") => At::Tools,
             (At::Body, "functions") => At::Functions,
@@ -250,8 +275,10 @@ impl Reader for Facts {
             (At::File, "file_id") | (At::Elsewhere, "id" | "url") => At::Reference,
             (At::Tool, "type") => At::ToolType,
             (At::Tool, "function" | "custom") => At::Function,
-            (At::Function, "name") => At::FunctionName,
+            // As for Responses, which some servers take here too.
+            (At::Tool | At::Function, "name") => At::FunctionName,
             (At::ResponseFormat, "json_schema" | "schema") => At::Schema,
+            (At::Body, field) => Hosted::of(field).map_or(At::Other, At::Hosted),
             _ => inside(at),
         }
     }
@@ -265,6 +292,7 @@ impl Reader for Facts {
             At::Content => At::Part,
             At::Tools | At::Functions => {
                 self.has_tools = true;
+                self.tools.begin();
                 if at == At::Tools {
                     At::Tool
                 } else {
@@ -278,11 +306,11 @@ impl Reader for Facts {
     fn open(&mut self, at: At, shape: Shape) -> Result<(), Complaint> {
         match (at, shape) {
             (At::Body | At::StreamOptions, Shape::Array)
-            | (At::Messages, Shape::Object)
+            | (At::Messages | At::Tools | At::Functions, Shape::Object)
             | (At::Model | At::Stream | At::IncludeUsage | At::Models, _)
             | (At::Cap(_) | At::Predict | At::N, _) => Err(wrong(at)),
             (At::Hosted(tool), _) => {
-                self.hosted(tool.name());
+                self.hosted(tool);
                 Ok(())
             }
             (At::Schema, _) => {
@@ -310,12 +338,16 @@ impl Reader for Facts {
             (At::ToolType, Scalar::String(kind))
                 if !matches!(kind.decoded, "function" | "custom") =>
             {
-                self.hosted(kind.decoded);
+                self.tools.name(self.tools.last(), kind.decoded);
+                // What it finds is read, and is not here.
+                self.prompt.references += 1;
             }
+            (At::Hosted(_), Scalar::Null) => {}
+            (At::Hosted(tool), _) => self.hosted(tool),
             (At::Body | At::Model | At::Stream | At::IncludeUsage | At::Models, _)
             | (At::StreamOptions | At::Messages, _) => return Err(wrong(at)),
             (At::FunctionName, Scalar::String(name)) => {
-                self.tool_names.push(name.decoded.to_owned());
+                self.tools.name(self.tools.last(), name.decoded);
             }
             (At::Image | At::ImageUrl, Scalar::String(url)) => self.prompt.picture(url.decoded),
             (At::AudioData, Scalar::String(data)) => {

@@ -10,12 +10,14 @@ mod facts;
 mod reply;
 mod request;
 mod rewrite;
+mod strip;
 pub mod usage;
 mod watch;
 
 use crate::error::ErrorBody;
 
 pub use compose::{Server, encode};
+pub(crate) use decode::Arguments as Braces;
 pub use decode::Decoder;
 pub use encode::{ReplyEncoder, StreamEncoder};
 pub use reply::usage_of;

@@ -56,7 +56,7 @@ impl ChatRequest {
                 stream: facts.stream,
                 output_cap,
                 n: facts.n,
-                tool_names: facts.tool_names,
+                tool_names: facts.tools.names()?,
                 has_tools: facts.has_tools,
                 has_schema: facts.has_schema,
                 messages: facts.messages,

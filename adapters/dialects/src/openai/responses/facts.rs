@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use crate::json::{self, Complaint, Malformed, Reader, Scalar, Shape};
 use crate::prompt::Collected;
+use crate::tools::Offered;
 
 /// What one pass over a body found.
 pub(super) struct Facts {
@@ -11,7 +12,7 @@ pub(super) struct Facts {
     pub stream: bool,
     pub max_output_tokens: Option<u64>,
     /// Of tools that hold others (`namespace`) their own name too.
-    pub tool_names: Vec<String>,
+    pub tools: Offered,
     pub has_tools: bool,
     pub has_schema: bool,
     /// Input items, and the instructions.
@@ -87,11 +88,11 @@ pub(super) enum At {
     Prompt,
     Variables,
     Tools,
-    /// `tools` of a tool.
-    MoreTools,
-    Tool,
-    ToolType,
-    ToolName,
+    /// `tools` of a tool; each tool has a number of its own.
+    MoreTools(u32),
+    Tool(u32),
+    ToolType(u32),
+    ToolName(u32),
     /// A tool that names a model of its own.
     ToolModel,
     Text,
@@ -103,11 +104,18 @@ pub(super) enum At {
 
 impl Facts {
     pub(super) fn read(body: &[u8]) -> Result<Self, Malformed> {
-        let mut facts = Self {
+        let mut facts = Self::new();
+        json::walk(body, At::Body, &mut facts)?;
+        facts.end_item();
+        Ok(facts)
+    }
+
+    fn new() -> Self {
+        Self {
             model: None,
             stream: false,
             max_output_tokens: None,
-            tool_names: Vec::new(),
+            tools: Offered::default(),
             has_tools: false,
             has_schema: false,
             messages: 0,
@@ -115,10 +123,7 @@ impl Facts {
             prompt: Collected::default(),
             spans: Spans::default(),
             item: Item::default(),
-        };
-        json::walk(body, At::Body, &mut facts)?;
-        facts.end_item();
-        Ok(facts)
+        }
     }
 
     /// Whether the item that was read stands for more than it says.
@@ -154,6 +159,7 @@ fn wrong(at: At) -> Complaint {
             "max_output_tokens must be an integer of at least 1",
         ),
         At::Input => ("input", "input must be a string or an array of items"),
+        At::Tools | At::MoreTools(_) => ("tools", "tools must be an array"),
         At::ToolModel => (
             "tools.model",
             "a tool that names a model of its own cannot be governed; leave the model to the provider",
@@ -196,12 +202,12 @@ impl Reader for Facts {
             (At::Prompt, "variables") => At::Variables,
             // Each is a string or a part.
             (At::Variables, _) => At::Part,
-            (At::Tool, "type") => At::ToolType,
-            (At::Tool, "name") => At::ToolName,
-            (At::Tool, "model") => At::ToolModel,
-            (At::Tool, "tools") => At::MoreTools,
+            (At::Tool(tool), "type") => At::ToolType(tool),
+            (At::Tool(tool), "name") => At::ToolName(tool),
+            (At::Tool(_), "model") => At::ToolModel,
+            (At::Tool(tool), "tools") => At::MoreTools(tool),
             // As for chat, which some servers take here too.
-            (At::Tool, "function" | "custom") => At::Tool,
+            (At::Tool(tool), "function" | "custom") => At::Tool(tool),
             (At::Text, "format") => At::Format,
             (At::Format, "schema") => At::Schema,
             _ => inside(at),
@@ -216,9 +222,14 @@ impl Reader for Facts {
                 At::Item
             }
             At::Content => At::Part,
-            At::Tools | At::MoreTools => {
+            At::MoreTools(tool) => {
+                // Known by those, each of which is named.
+                self.tools.excuse(tool);
+                At::Tool(self.tools.begin())
+            }
+            At::Tools => {
                 self.has_tools = true;
-                At::Tool
+                At::Tool(self.tools.begin())
             }
             _ => inside(at),
         }
@@ -227,11 +238,11 @@ impl Reader for Facts {
     fn open(&mut self, at: At, shape: Shape) -> Result<(), Complaint> {
         match (at, shape) {
             (At::Body, Shape::Array)
-            | (At::Input, Shape::Object)
+            | (At::Input | At::Tools | At::MoreTools(_), Shape::Object)
             | (At::Model | At::Stream | At::Cap | At::ToolModel, _) => Err(wrong(at)),
             // What is stored there may hold tools of its own.
             (At::Prompt, _) => {
-                self.tool_names.push("prompt".to_owned());
+                self.tools.beside("prompt");
                 Ok(())
             }
             (At::Schema, _) => {
@@ -265,9 +276,9 @@ impl Reader for Facts {
                 self.messages += 1;
                 self.prompt.text(text);
             }
-            (At::ToolName, Scalar::String(name)) => self.tool_names.push(name.decoded.to_owned()),
-            (At::ToolType, Scalar::String(kind)) if !is_named(kind.decoded) => {
-                self.tool_names.push(kind.decoded.to_owned());
+            (At::ToolName(tool), Scalar::String(name)) => self.tools.name(tool, name.decoded),
+            (At::ToolType(tool), Scalar::String(kind)) if !is_named(kind.decoded) => {
+                self.tools.name(tool, kind.decoded);
                 // What it finds is read, and is not here.
                 self.prompt.references += 1;
             }
@@ -327,6 +338,16 @@ impl Facts {
             _ => {}
         }
     }
+}
+
+/// The names of one tool, or of what names it in a choice; and those of the tools that
+/// it holds.
+pub(super) fn names_of(tool: &str) -> (Vec<String>, Vec<String>) {
+    let mut facts = Facts::new();
+    let at = At::Tool(facts.tools.begin());
+    // What was read before is read again without an error.
+    let _ = json::walk(tool.as_bytes(), at, &mut facts);
+    facts.tools.split()
 }
 
 /// Whether tools of this type are known by a name, not by their type.

@@ -10,6 +10,7 @@ mod facts;
 mod models;
 mod request;
 mod rewrite;
+mod strip;
 pub mod usage;
 mod watch;
 mod write;

@@ -6,6 +6,7 @@ mod partial;
 mod wire;
 
 use choice::Choice;
+pub(crate) use partial::Partial;
 use wire::{Candidate, Chunk, Str};
 
 use super::error::in_stream;

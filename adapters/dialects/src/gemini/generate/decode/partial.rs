@@ -15,7 +15,7 @@ const LEAF: usize = 64;
 
 /// What has come of the arguments.
 #[derive(Debug, Default)]
-pub(super) struct Partial {
+pub(crate) struct Partial {
     root: Map<String, Value>,
     held: usize,
 }
@@ -29,12 +29,12 @@ enum Step<'p> {
 
 impl Partial {
     /// The JSON text; `None` where nothing has come.
-    pub(super) fn json(self) -> Option<String> {
+    pub(crate) fn json(self) -> Option<String> {
         (!self.root.is_empty()).then(|| Value::Object(self.root).to_string())
     }
 
     /// Puts the leaf where its path says; text that is there already goes on.
-    pub(super) fn put(&mut self, leaf: PartialArg<'_>) -> Result<(), Garbled> {
+    pub(crate) fn put(&mut self, leaf: PartialArg<'_>) -> Result<(), Garbled> {
         let path = &*leaf.json_path.0;
         let wrong = || Garbled("a call's arguments do not fit together".to_owned());
         let mut steps = steps(path).ok_or_else(wrong)?.into_iter();

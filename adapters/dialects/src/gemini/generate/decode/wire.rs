@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 /// A string that is borrowed where it was spelled without escapes, also inside
 /// an `Option`.
 #[derive(Deserialize, Default)]
-pub(super) struct Str<'a>(#[serde(borrow)] pub Cow<'a, str>);
+pub(crate) struct Str<'a>(#[serde(borrow)] pub Cow<'a, str>);
 
 /// A `GenerateContentResponse`, or an error in place of one.
 #[derive(Deserialize)]
@@ -84,7 +84,7 @@ pub(super) struct Call<'a> {
 /// is `null`.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct PartialArg<'a> {
+pub(crate) struct PartialArg<'a> {
     #[serde(borrow)]
     pub json_path: Str<'a>,
     #[serde(borrow)]

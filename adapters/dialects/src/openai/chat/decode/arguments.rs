@@ -4,7 +4,7 @@ use crate::canonical::Garbled;
 
 /// Follows the braces of one JSON object.
 #[derive(Debug, Default)]
-pub(super) struct Arguments {
+pub(crate) struct Arguments {
     depth: usize,
     in_string: bool,
     escaped: bool,
@@ -13,16 +13,16 @@ pub(super) struct Arguments {
 
 impl Arguments {
     /// Whether the object has been closed.
-    pub(super) fn complete(&self) -> bool {
+    pub(crate) fn complete(&self) -> bool {
         self.complete
     }
 
     /// Whether they end in the middle.
-    pub(super) fn cut(&self) -> bool {
+    pub(crate) fn cut(&self) -> bool {
         self.depth > 0
     }
 
-    pub(super) fn push(&mut self, piece: &str) -> Result<(), Garbled> {
+    pub(crate) fn push(&mut self, piece: &str) -> Result<(), Garbled> {
         for byte in piece.bytes() {
             if self.in_string {
                 self.string(byte);

@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 
 use super::watch::is_done;
 use crate::canonical::{Decode, Ended, Event, Garbled, ProviderError, Sink, Usage};
+pub(crate) use arguments::Arguments;
 use calls::Shared;
 use choice::Choice;
 use wire::Chunk;
