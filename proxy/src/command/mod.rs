@@ -8,6 +8,7 @@ pub mod doctor;
 pub mod import;
 pub mod key;
 pub mod model;
+pub mod policy;
 pub mod quickstart;
 pub mod run;
 pub mod server;
