@@ -60,10 +60,17 @@ impl Project<'_> {
             .map_err(|error| {
                 QueryError::Query(gate::raised(self.sources, QUERY, &error.to_string()))
             })?;
-        let defined = results.result.into_iter().filter(|result| {
-            let mut values = result.expressions.iter();
-            values.all(|expression| expression.value != Value::Undefined)
-        });
+        // regorus stops at a statement that is false and gives that; it is an
+        // answer only where it is all of the query.
+        let holds = |one: &regorus::Expression| match one.value {
+            Value::Undefined => false,
+            Value::Bool(false) => one.text.trim() == query.trim(),
+            _ => true,
+        };
+        let defined = results
+            .result
+            .into_iter()
+            .filter(|result| result.expressions.iter().all(holds));
         Ok(defined.map(QueryResult::from).collect())
     }
 

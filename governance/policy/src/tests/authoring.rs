@@ -210,6 +210,9 @@ fn queries_give_what_opa_gives() {
     assert!(result.bindings.is_empty());
     assert_eq!(project.eval("data.lattice.nothing", None).unwrap(), []);
     assert_eq!(project.eval("x := 1; x == 2", None).unwrap(), []);
+    assert_eq!(project.eval("1 == 2; true", None).unwrap(), []);
+    let compared = project.eval("1 == 2", None).unwrap();
+    assert_eq!(compared[0].expressions[0].value, false);
     let bound = project.eval("some x in data.closed", None).unwrap();
     assert_eq!(bound[0].bindings["x"], "sunday");
     let input = r#"{"action": {"name": "infer"}, "models": ["a"], "asked": "a", "day": "monday"}"#;
