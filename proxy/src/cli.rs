@@ -69,6 +69,9 @@ enum Command {
     /// List models and fetch known ones.
     #[command(subcommand)]
     Model(ModelCommand),
+    /// Test, check, evaluate and explain policies.
+    #[command(subcommand)]
+    Policy(PolicyCommand),
     /// Verify and export the audit chain.
     #[command(subcommand)]
     Audit(AuditCommand),
@@ -263,6 +266,185 @@ pub enum ModelCommand {
     },
 }
 
+/// `lattice policy …`
+#[derive(Debug, Subcommand)]
+pub enum PolicyCommand {
+    /// Run the tests of a policy set: its rules `test_…`.
+    ///
+    /// Ends with 0 if all pass, 1 if one fails or too few lines are reached, 2 if the set
+    /// cannot be read.
+    #[command(
+        after_help = "Example:\n  lattice policy test\n  lattice policy test ./policies -v --run 'authz_test\\.test_team'\n  lattice policy test ./policies --coverage --threshold 90\n  lattice policy test ./policies --format junit > report.xml"
+    )]
+    Test(PolicyTest),
+    /// Find what would keep a policy set from serving.
+    #[command(
+        after_help = "Example:\n  lattice policy check ./policies\n  lattice policy check ./policies --strict --json"
+    )]
+    Check {
+        #[command(flatten)]
+        set: PolicyPaths,
+        /// Warnings count as well.
+        #[arg(long)]
+        strict: bool,
+        #[command(flatten)]
+        listing: Listing,
+    },
+    /// Evaluate a query, or the decision, as `opa eval` does.
+    #[command(
+        after_help = "Example:\n  lattice policy eval -d ./policies -i input.json\n  lattice policy eval --format raw 'count(data.lattice.roles)'\n  echo '{}' | lattice policy eval -i - data.lattice.authz.deny"
+    )]
+    Eval(PolicyEval),
+    /// Show why a request is decided as it is: the rules that fired, and what kept the others.
+    #[command(
+        after_help = "Example:\n  lattice policy explain -d ./policies -i input.json\n  lattice policy explain --model assistant --team research --role member\n  lattice policy explain --model assistant --tool shell --arguments '{\"cmd\":\"ls\"}'"
+    )]
+    Explain(Box<PolicyExplain>),
+}
+
+/// Where a policy set is.
+#[derive(Debug, Args)]
+pub struct PolicyPaths {
+    /// Its folders and files [default: what lattice.yaml names, else the set in the binary].
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// An OPA bundle instead.
+    #[arg(long, value_name = "FILE", conflicts_with = "paths")]
+    pub bundle: Option<PathBuf>,
+    /// In place of the set's topmost data file.
+    #[arg(long, value_name = "FILE")]
+    pub data: Option<PathBuf>,
+}
+
+/// `lattice policy test`
+#[derive(Debug, Args)]
+pub struct PolicyTest {
+    #[command(flatten)]
+    pub set: PolicyPaths,
+    /// Only tests whose `data.PACKAGE.NAME` matches.
+    #[arg(long, short, value_name = "REGEX")]
+    pub run: Option<String>,
+    /// Show tests that pass as well.
+    #[arg(long, short)]
+    pub verbose: bool,
+    /// Show which lines the tests reach.
+    #[arg(long)]
+    pub coverage: bool,
+    /// Fail where fewer lines are reached, in percent; turns coverage on.
+    #[arg(long, value_name = "PERCENT")]
+    pub threshold: Option<f64>,
+    /// As what: pretty, json (OPA's shape) or junit.
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        default_value = "pretty",
+        hide_possible_values = true
+    )]
+    pub format: TestFormat,
+}
+
+/// How tests are reported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum TestFormat {
+    /// For people.
+    Pretty,
+    /// In OPA's shape.
+    Json,
+    /// `JUnit` XML.
+    Junit,
+}
+
+/// `lattice policy eval`
+#[derive(Debug, Args)]
+pub struct PolicyEval {
+    /// In Rego.
+    #[arg(default_value = lattice_policy::set::ENTRY_POINT)]
+    pub query: String,
+    /// Policies and data [default: what lattice.yaml names, else the set in the binary].
+    #[arg(long = "data", short = 'd', value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// A JSON file for `input`; `-` is standard input.
+    #[arg(long, short, value_name = "FILE")]
+    pub input: Option<PathBuf>,
+    /// As what: json (OPA's shape), pretty or raw.
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        default_value = "json",
+        hide_possible_values = true
+    )]
+    pub format: EvalFormat,
+}
+
+/// How the result of a query is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum EvalFormat {
+    /// In OPA's shape.
+    Json,
+    /// The value, indented.
+    Pretty,
+    /// The value, a text without its quotes.
+    Raw,
+}
+
+/// `lattice policy explain`
+#[derive(Debug, Args)]
+pub struct PolicyExplain {
+    /// Policies and data [default: what lattice.yaml names, else the set in the binary].
+    #[arg(long = "data", short = 'd', value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// A JSON file for `input`; `-` is standard input.
+    #[arg(long, short, value_name = "FILE", conflicts_with = "model")]
+    pub input: Option<PathBuf>,
+    /// Instead of an input: the model that is asked for, at each of its targets.
+    #[arg(long, required_unless_present = "input")]
+    pub model: Option<String>,
+    /// The provider, where lattice.yaml does not know the model.
+    #[arg(long, requires = "model")]
+    pub provider: Option<String>,
+    /// infer, embed or count_tokens.
+    #[arg(long, default_value = "infer")]
+    pub action: String,
+    /// Name of the key that is shown.
+    #[arg(long, value_name = "NAME")]
+    pub key: Option<String>,
+    /// Whom the key belongs to.
+    #[arg(long, value_name = "NAME")]
+    pub user: Option<String>,
+    /// The agent that acts.
+    #[arg(long, value_name = "NAME")]
+    pub agent: Option<String>,
+    /// Its team.
+    #[arg(long, value_name = "NAME")]
+    pub team: Option<String>,
+    /// Its organisation.
+    #[arg(long, value_name = "NAME")]
+    pub org: Option<String>,
+    /// A role that it has; `org:admin` and `team:admin` are roles at these levels.
+    #[arg(long, value_name = "ROLE")]
+    pub role: Vec<String>,
+    /// What its data are classified as, by its own account.
+    #[arg(long, value_name = "LEVEL")]
+    pub classification: Option<String>,
+    /// What the team's data are classified as.
+    #[arg(long, value_name = "LEVEL")]
+    pub team_classification: Option<String>,
+    /// Models that the key is limited to, with commas between.
+    #[arg(long, value_delimiter = ',', value_name = "MODELS")]
+    pub models: Option<Vec<String>>,
+    /// A tool that the model calls, or, without arguments, that the request offers.
+    #[arg(long, value_name = "NAME")]
+    pub tool: Option<String>,
+    /// What the tool is called with, a JSON object.
+    #[arg(long, value_name = "JSON", requires = "tool")]
+    pub arguments: Option<String>,
+    /// openai, anthropic or gemini.
+    #[arg(long, default_value = "openai")]
+    pub dialect: String,
+    #[command(flatten)]
+    pub listing: Listing,
+}
+
 /// `lattice audit …`
 #[derive(Debug, Subcommand)]
 pub enum AuditCommand {
@@ -311,6 +493,7 @@ impl Cli {
             Command::Certificate(command) => command::certificate::run(config, command),
             Command::Config(command) => command::config::run(config, command),
             Command::Model(command) => command::model::run(config, command),
+            Command::Policy(command) => command::policy::run(config, command),
             Command::Audit(command) => command::audit::run(config, command),
             Command::Budget(command) => command::budget::run(config, command),
             Command::Doctor(listing) => command::doctor::run(config, &listing),

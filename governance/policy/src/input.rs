@@ -94,6 +94,15 @@ impl<'a> Input<'a> {
         }
     }
 
+    /// The same with all of the context, as a JSON text: for an explanation.
+    ///
+    /// # Errors
+    /// The arguments of a tool call are not the JSON that they are said to be.
+    pub fn json(&self) -> Result<String, EvaluationError> {
+        let text = self.document(Footprint::WHOLE)?.to_json_str();
+        text.map_err(|error| EvaluationError::Failed(error.to_string()))
+    }
+
     /// The cache key: `seed`, which stands for the set, the tenant, and all that
     /// [`Self::document`] holds.
     pub(crate) fn digest(&self, context: Footprint, seed: &Sha256) -> [u8; 32] {

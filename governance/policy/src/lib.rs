@@ -13,8 +13,10 @@
 //! cached), and reloading, which builds a new [`PolicySet`].
 //!
 //! No other crate names regorus. Start reading at [`decide`] for a request, and
-//! at [`PolicySet::load`] for a set.
+//! at [`PolicySet::load`] for a set; what helps to write one, and never serves,
+//! is [`authoring`].
 
+pub mod authoring;
 pub mod authzen;
 mod cache;
 mod counts;

@@ -12,6 +12,7 @@ pub mod import;
 pub mod key;
 pub mod model;
 pub mod org;
+pub mod policy;
 pub mod quickstart;
 pub mod role;
 pub mod run;

@@ -7,8 +7,8 @@
 use std::collections::BTreeSet;
 
 pub(crate) use regorus::unstable::{
-    AssignOp, BoolOp, Expr, Literal, LiteralStmt, Module, Query, Ref, Rule, RuleHead, Span,
-    WithModifier,
+    AssignOp, BoolOp, Expr, Literal, LiteralStmt, Module, Query, Ref, Rule, RuleAssign, RuleHead,
+    Span, WithModifier,
 };
 
 use super::fault::Position;
@@ -31,6 +31,30 @@ pub(crate) fn position(span: &Span) -> Position {
         line: span.line,
         column: u32::try_from(column).unwrap_or(u32::MAX),
     }
+}
+
+/// What is written from the beginning of `from` to the end of `to`, which are
+/// of one file. regorus leaves the quotes of a string out of its span.
+pub(crate) fn written<'a>(from: &'a Span, to: &Span) -> &'a str {
+    let start = from.start as usize;
+    let quoted = start > 0 && is_quote(from, start - 1);
+    slice(from, start - usize::from(quoted), to)
+}
+
+/// What is written after `from`, to the end of `to`.
+pub(crate) fn written_after<'a>(from: &'a Span, to: &Span) -> &'a str {
+    let end = from.end as usize;
+    slice(from, end + usize::from(is_quote(from, end)), to)
+}
+
+fn slice<'a>(of: &'a Span, start: usize, to: &Span) -> &'a str {
+    let end = to.end as usize;
+    let end = end + usize::from(is_quote(to, end));
+    of.source.contents().get(start..end).unwrap_or_default()
+}
+
+fn is_quote(span: &Span, at: usize) -> bool {
+    matches!(span.source.contents().as_bytes().get(at), Some(b'"' | b'`'))
 }
 
 /// One step of a reference.

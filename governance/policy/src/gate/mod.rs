@@ -27,8 +27,9 @@ use fault::{Fault, Faults, LoadError};
 use program::Program;
 
 pub use fault::Severity;
+pub(crate) use nesting::check as check_nesting;
 pub use program::TestRule;
-pub(crate) use trials::raised;
+pub(crate) use trials::{Outcome, limit, raised, run_one};
 pub use trials::{TEST_TIME_LIMIT, TESTS_TIME_LIMIT};
 
 /// What the checks on the parsed rules find out about a set that they pass.
@@ -46,9 +47,26 @@ pub(crate) struct Passed {
 /// # Errors
 /// The faults of the first step that finds some.
 pub(crate) fn check(sources: &Sources, data: &Value) -> Result<Passed, LoadError> {
+    inspect(sources, data, references::check_entry_point)
+}
+
+/// The same for policies that need not serve: the entry point may be missing.
+///
+/// # Errors
+/// As for [`check`].
+pub(crate) fn check_part(sources: &Sources, data: &Value) -> Result<Passed, LoadError> {
+    inspect(sources, data, |_, _| {})
+}
+
+fn inspect(
+    sources: &Sources,
+    data: &Value,
+    check_entry_point: impl Fn(&Program, &mut Faults),
+) -> Result<Passed, LoadError> {
     let program = Program::read(sources)?;
     let marked = repeatable::is_marked(sources);
     let mut faults = Faults::default();
+    check_entry_point(&program, &mut faults);
     functions::check(&program, &mut faults);
     dependencies::check(&program, &mut faults);
     negation::check(&program, data, &mut faults);

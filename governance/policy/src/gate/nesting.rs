@@ -65,7 +65,7 @@ enum Before {
 
 /// Refuses the policy file `text` where it is too deep, too high or too
 /// laborious.
-pub(super) fn check(file: &str, text: &str) -> Result<(), Fault> {
+pub(crate) fn check(file: &str, text: &str) -> Result<(), Fault> {
     let mut bounds = Bounds {
         levels: vec![Level::new()],
         before: Before::Open,

@@ -80,6 +80,14 @@ pub struct TestRule {
     pub at: Position,
 }
 
+impl TestRule {
+    /// Whether it is only planned, and so is not run.
+    #[must_use]
+    pub fn is_todo(&self) -> bool {
+        self.name.starts_with("todo_")
+    }
+}
+
 /// All of a set's policies and tests.
 pub(crate) struct Program {
     pub(crate) units: Vec<Unit>,

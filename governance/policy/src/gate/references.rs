@@ -9,10 +9,9 @@ use crate::set::STORE;
 
 const ENTRY_POINT: [&str; 3] = ["lattice", "authz", "decision"];
 
-/// Refuses a set without the entry point, references to what neither a rule
-/// nor the files' `data` nor the store provides, and rules where data are.
+/// Refuses references to what neither a rule nor the files' `data` nor the
+/// store provides, and rules where data are.
 pub(super) fn check(program: &Program, data: &Value, faults: &mut Faults) {
-    entry_point(program, faults);
     for node in &program.nodes {
         if let Some(what) = taken(&node.path, data) {
             let (unit, rule) = &node.rules[0];
@@ -61,7 +60,8 @@ fn each_rule(program: &Program, mut with: impl FnMut(usize, &ast::Rule)) {
     }
 }
 
-fn entry_point(program: &Program, faults: &mut Faults) {
+/// Refuses a set without the entry point.
+pub(super) fn check_entry_point(program: &Program, faults: &mut Faults) {
     let node = program.node(&ENTRY_POINT.map(str::to_owned));
     let served = node.is_some_and(|node| {
         let mut rules = program.nodes[node].rules.iter();

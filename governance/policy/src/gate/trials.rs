@@ -16,15 +16,22 @@ pub const TEST_TIME_LIMIT: Duration = Duration::from_secs(2);
 /// The longest that all tests of a set may take, one by the other.
 pub const TESTS_TIME_LIMIT: Duration = Duration::from_secs(20);
 
+/// What became of a test.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Passed,
+    /// It is something other than true; says what, as in "it …".
+    Failed(&'static str),
+    /// It ended with an error.
+    Raised(Fault),
+}
+
 /// Runs every `test_…` of the set over `engine`, which has tests and data.
 pub(super) fn run(program: &Program, sources: &Sources, engine: &mut Engine, faults: &mut Faults) {
-    engine.set_execution_timer_config(ExecutionTimerConfig {
-        limit: TEST_TIME_LIMIT,
-        check_interval: CHECK_INTERVAL,
-    });
+    limit(engine);
     let started = Instant::now();
     for test in program.tests() {
-        if test.name.starts_with("todo_") {
+        if test.is_todo() {
             continue;
         }
         if started.elapsed() > TESTS_TIME_LIMIT {
@@ -39,33 +46,40 @@ pub(super) fn run(program: &Program, sources: &Sources, engine: &mut Engine, fau
             ));
             return;
         }
-        engine.set_input(Value::new_object());
-        match engine.eval_rule(test.path.clone()) {
-            Ok(Value::Bool(true)) => {}
-            Ok(value) => faults.add(failed(&test, &value)),
-            Err(error) => {
-                let fault = raised(sources, &test.file, &error.to_string());
-                faults.add(Fault {
-                    reason: format!("the test {} fails: {}", test.name, fault.reason),
-                    ..fault
-                });
-            }
+        match run_one(&test, sources, engine) {
+            Outcome::Passed => {}
+            Outcome::Failed(what) => faults.add(Fault::at(
+                &test.file,
+                test.at,
+                format!("the test {} fails: it {what}", test.name),
+                "mend the policy or the test",
+            )),
+            Outcome::Raised(fault) => faults.add(Fault {
+                reason: format!("the test {} fails: {}", test.name, fault.reason),
+                ..fault
+            }),
         }
     }
 }
 
-fn failed(test: &TestRule, value: &Value) -> Fault {
-    let what = match value {
-        Value::Undefined => "is undefined",
-        Value::Bool(false) => "is false",
-        _ => "is not true",
-    };
-    Fault::at(
-        &test.file,
-        test.at,
-        format!("the test {} fails: it {what}", test.name),
-        "mend the policy or the test",
-    )
+/// Gives each evaluation of `engine` the time that a test has.
+pub(crate) fn limit(engine: &mut Engine) {
+    engine.set_execution_timer_config(ExecutionTimerConfig {
+        limit: TEST_TIME_LIMIT,
+        check_interval: CHECK_INTERVAL,
+    });
+}
+
+/// Runs one test over `engine`, which has tests and data.
+pub(crate) fn run_one(test: &TestRule, sources: &Sources, engine: &mut Engine) -> Outcome {
+    engine.set_input(Value::new_object());
+    match engine.eval_rule(test.path.clone()) {
+        Ok(Value::Bool(true)) => Outcome::Passed,
+        Ok(Value::Undefined) => Outcome::Failed("is undefined"),
+        Ok(Value::Bool(false)) => Outcome::Failed("is false"),
+        Ok(_) => Outcome::Failed("is not true"),
+        Err(error) => Outcome::Raised(raised(sources, &test.file, &error.to_string())),
+    }
 }
 
 /// The fault that an error of an evaluation tells of.

@@ -6,6 +6,7 @@
 mod bundle;
 mod data;
 mod folder;
+mod paths;
 mod sources;
 
 use std::num::NonZeroU32;

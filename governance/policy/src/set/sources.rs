@@ -1,8 +1,8 @@
 //! The files of a set, read once.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::{bundle, folder};
+use super::{bundle, folder, paths};
 use crate::gate::fault::{Fault, LoadError};
 
 /// Files of one set, policies, tests and data together.
@@ -136,6 +136,15 @@ impl Sources {
     /// because signatures are not verified, or holds WebAssembly or a patch.
     pub fn of_bundle(path: &Path) -> Result<Self, LoadError> {
         bundle::read(path)
+    }
+
+    /// The set of what is at `paths` together: folders, bundles and single
+    /// files. A data file that is named itself is for all of `data`.
+    ///
+    /// # Errors
+    /// As for [`Self::of_dir`] and [`Self::of_bundle`].
+    pub fn of_paths(paths: &[PathBuf]) -> Result<Self, LoadError> {
+        paths::read(paths)
     }
 
     /// The set of these files, by name and text, in any order. Folders are

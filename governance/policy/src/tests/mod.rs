@@ -1,5 +1,6 @@
 //! The crate from outside, and samples of what it is asked about.
 
+mod authoring;
 mod authzen;
 mod decide;
 mod gate;
