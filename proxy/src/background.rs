@@ -15,6 +15,8 @@ use tokio::time::sleep;
 
 use crate::changes;
 use crate::gateway::Gateway;
+use crate::policies;
+use crate::watch::Watch;
 
 /// How often the house is kept, and the database looked after.
 const POLL: Duration = Duration::from_secs(1);
@@ -30,11 +32,16 @@ pub struct Background {
 }
 
 /// Starts them.
-pub fn start(gateway: &Arc<Gateway>, managed: Option<&Arc<Managed>>) -> Background {
+pub fn start(
+    gateway: &Arc<Gateway>,
+    managed: Option<&Arc<Managed>>,
+    policy_files: Watch,
+) -> Background {
     let mut periodic = JoinSet::new();
     periodic.spawn(changes::hear(gateway.clone()));
     periodic.spawn(changes::follow(gateway.clone()));
     periodic.spawn(keep_house(gateway.clone()));
+    periodic.spawn(policies::follow(gateway.clone(), policy_files));
     for (index, issuer) in gateway.gates.identity.tokens.issuers().enumerate() {
         periodic.spawn(keep_keys(gateway.clone(), index, issuer.to_owned()));
     }

@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use lattice_kernel::{Clock as _, SystemClock};
 use lattice_store::StoreError;
 use tokio::time::{Instant, sleep};
 
@@ -55,8 +56,6 @@ pub async fn follow(gateway: Arc<Gateway>) {
 struct Changes {
     /// The revision that all of it is of.
     seen: Option<i64>,
-    /// The roles, as policy was given them.
-    roles: Option<String>,
     /// When the store was last told.
     told: Option<Instant>,
 }
@@ -75,12 +74,16 @@ impl Changes {
                     tracing::error!(%error, "budgets were not taken over");
                 })?;
             let data = in_time(gateway.store.policy_data()).await?;
-            if self.roles.as_ref() != Some(&data.json) {
-                gateway.policy_data_changed(&data);
-                self.roles = Some(data.json);
-            }
+            let gates = &gateway.gates;
+            gateway
+                .policies
+                .take_roles(&gates.authorization, &gates.audit, data)
+                .inspect_err(|error| {
+                    tracing::error!(%error, "the store's roles were not taken over");
+                })?;
             self.seen = Some(revision);
         }
+        gateway.gates.authorization.refreshed(SystemClock.now());
         if is_news || self.told.is_none_or(|told| told.elapsed() >= ALIVE) {
             in_time(gateway.store.follow(&gateway.node, revision)).await?;
             self.told = Some(Instant::now());

@@ -9,7 +9,7 @@ use lattice_kernel::{Gates, SystemClock};
 use lattice_policy::Policy;
 use lattice_policy::log::Lines;
 use lattice_providers::{Remote, Reply};
-use lattice_store::{PolicyData, Store};
+use lattice_store::Store;
 use time::OffsetDateTime;
 use tokio::sync::{Notify, watch};
 
@@ -24,6 +24,7 @@ use crate::data::pool::Pool;
 use crate::gates::audit::AuditTrail;
 use crate::gates::constraints::Budgets;
 use crate::metrics::Metrics;
+use crate::policies::Policies;
 use crate::tls::Acceptor;
 
 /// Users, agents and teams.
@@ -42,6 +43,8 @@ pub type GatewayReply = Reply<AnyExchange>;
 pub struct Gateway {
     /// The five gates.
     pub gates: GatewayGates,
+    /// Where the set of gate 2 comes from.
+    pub policies: Policies,
     /// What clients may ask for.
     pub catalog: Catalog,
     /// Counters.
@@ -101,11 +104,6 @@ impl Gateway {
         let mut patience = self.patience.subscribe();
         // The sender is ours: as long as this gateway lives it is there.
         drop(patience.wait_for(|patience| *patience >= this).await);
-    }
-
-    /// The roles in the store are other ones than before.
-    pub fn policy_data_changed(&self, data: &PolicyData) {
-        tracing::debug!(revision = data.revision, "the store's roles have changed");
     }
 
     /// From here on the gateway is not ready.

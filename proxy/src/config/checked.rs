@@ -51,8 +51,8 @@ pub struct Config {
     pub models: Vec<Model>,
     /// Who is recognised beside the holders of keys.
     pub identity: Identity,
-    /// The folder of the policy set; `None`: the shipped one.
-    pub policy_dir: Option<PathBuf>,
+    /// Where the policy set comes from.
+    pub policy: policy::Source,
     /// How it is asked.
     pub policy_options: lattice_policy::Options,
     /// Where its decisions are logged, if they are.
@@ -214,7 +214,7 @@ impl Config {
             identity,
             policy_options: policy::options(&raw.policy)?,
             decision_log: policy::log(&raw.policy, base)?,
-            policy_dir: raw.policy.dir.map(|dir| base.join(dir)),
+            policy: policy::Source::of(&raw.policy, base)?,
             budgets: check_budgets(&raw.budgets)?,
             audit: Audit {
                 strict: matches!(raw.audit.mode, raw::AuditMode::Strict),

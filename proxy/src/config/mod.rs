@@ -4,7 +4,7 @@
 pub mod checked;
 pub mod identity;
 pub mod load;
-mod policy;
+pub mod policy;
 pub mod providers;
 pub mod raw;
 

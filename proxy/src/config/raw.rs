@@ -370,8 +370,12 @@ pub struct Certificate {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Policy {
-    /// Folder with `*.rego`. Left out: the set that ships in the binary.
+    /// Folder with `*.rego`. Left out, and no bundle either: the set that ships in the binary.
     pub dir: Option<PathBuf>,
+    /// An OPA bundle (`.tar.gz`) instead of a folder.
+    pub bundle: Option<PathBuf>,
+    /// Data for the shipped set, in place of its own `data.json`: roles, classification, windows, tools.
+    pub data: Option<PathBuf>,
     /// Whether decisions are kept for a while. Default: on.
     pub cache: Switch,
     /// The share of kept decisions, from 0 to 1, that are made again and compared. Default: 0.01.

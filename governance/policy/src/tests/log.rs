@@ -76,7 +76,7 @@ fn judged(body: &str, mask: &str) -> Value {
         ("authz.rego", source(body)),
         ("mask.rego", format!("package system.log\n\n{mask}\n")),
     ];
-    let (policy, log) = logged(PolicySet::load(files).unwrap());
+    let (policy, log) = logged(super::load(files).unwrap());
     judge(&policy, r#"{"cmd": "rm"}"#);
     log.pop().masked(&Mask::default())
 }
