@@ -57,8 +57,8 @@ struct Changes {
     seen: Option<i64>,
     /// The roles, as policy was given them.
     roles: Option<String>,
-    /// When the store was last told.
-    told: Option<Instant>,
+    /// What the store was last told, and when.
+    told: Option<(i64, Instant)>,
 }
 
 impl Changes {
@@ -67,8 +67,7 @@ impl Changes {
         // First, since a revoked key is believed until then; and each time, since this is
         // also how memory learns that the store still stands by it.
         gateway.gates.identity.refresh(revision);
-        let is_news = self.seen != Some(revision);
-        if is_news {
+        if self.seen != Some(revision) {
             in_time(gateway.books.refresh())
                 .await
                 .inspect_err(|error| {
@@ -81,9 +80,10 @@ impl Changes {
             }
             self.seen = Some(revision);
         }
-        if is_news || self.told.is_none_or(|told| told.elapsed() >= ALIVE) {
+        let told = |(told, at): (i64, Instant)| told == revision && at.elapsed() < ALIVE;
+        if !self.told.is_some_and(told) {
             in_time(gateway.store.follow(&gateway.node, revision)).await?;
-            self.told = Some(Instant::now());
+            self.told = Some((revision, Instant::now()));
         }
         Ok(())
     }
