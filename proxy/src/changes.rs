@@ -56,8 +56,8 @@ pub async fn follow(gateway: Arc<Gateway>) {
 struct Changes {
     /// The revision that all of it is of.
     seen: Option<i64>,
-    /// When the store was last told.
-    told: Option<Instant>,
+    /// What the store was last told, and when.
+    told: Option<(i64, Instant)>,
 }
 
 impl Changes {
@@ -66,8 +66,7 @@ impl Changes {
         // First, since a revoked key is believed until then; and each time, since this is
         // also how memory learns that the store still stands by it.
         gateway.gates.identity.keys.refresh(revision);
-        let is_news = self.seen != Some(revision);
-        if is_news {
+        if self.seen != Some(revision) {
             in_time(gateway.books.refresh())
                 .await
                 .inspect_err(|error| {
@@ -84,9 +83,10 @@ impl Changes {
             self.seen = Some(revision);
         }
         gateway.gates.authorization.refreshed(SystemClock.now());
-        if is_news || self.told.is_none_or(|told| told.elapsed() >= ALIVE) {
+        let told = |(told, at): (i64, Instant)| told == revision && at.elapsed() < ALIVE;
+        if !self.told.is_some_and(told) {
             in_time(gateway.store.follow(&gateway.node, revision)).await?;
-            self.told = Some(Instant::now());
+            self.told = Some((revision, Instant::now()));
         }
         Ok(())
     }
