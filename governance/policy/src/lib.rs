@@ -6,7 +6,8 @@
 //! a decision without being in its key.
 //!
 //! Deliberately absent: budgets, rates and findings in the text (gate 3, never
-//! cached), and reloading, which builds a new [`PolicySet`].
+//! cached), and watching for changes: whoever does builds another [`PolicySet`] and
+//! hands it to [`Policy::swap`].
 //!
 //! No other crate names regorus. Start reading at [`decide`].
 
