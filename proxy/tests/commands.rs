@@ -207,6 +207,12 @@ fn a_broken_configuration_is_refused_with_the_place_and_the_mend() {
       lattice: security.pepper: must be set where database.url is: keys in a shared database are stored under it; point it at a secret of at least 32 bytes
     a policy folder that is not there
       lattice: policy.dir: ./rules: No such file or directory (os error 2)
+    a cache that is neither
+      lattice: lattice.yaml:1:18: `maybe` is not known here (known: on, off)
+    more than all
+      lattice: policy.shadow: a share is a number from 0 to 1, for instance 0.01
+    a place that no event has
+      lattice: policy.decision_log.mask: `/inputs` is not a JSON pointer below /input or /result, such as /input/resource/properties/arguments
     "#);
 }
 

@@ -179,6 +179,10 @@ impl Running {
             tracing::debug!(%error, "the store does not know that this gateway has stopped");
         }
         gateway.gates.audit.write_rest(SystemClock.now());
+        if let Some(log) = gateway.decision_log.clone() {
+            let closed = tokio::task::spawn_blocking(move || log.close());
+            drop(tokio::time::timeout(CUT, closed).await);
+        }
         finish_journal(&journal, &mut background).await;
         drop((serving, background));
         gateway.store.close().await;

@@ -269,9 +269,12 @@ fn the_file_holds_a_line_for_each_event() {
     let path = folder.path().join("decisions.jsonl");
     let log = lines(&path, 1 << 30);
     put(&log, 25);
-    drop(log);
+    log.close();
     let events = read(&path);
     assert_eq!(events.len(), 25);
+    put(&log, 1);
+    assert_eq!(log.dropped(), 1, "nothing is written any more");
+    drop(log);
     assert!(
         events
             .iter()
