@@ -512,6 +512,8 @@ const UNDOING: &[&str] = &[
 fn keys_and_teams_are_made_listed_and_taken_back() {
     let upstream = Upstream::start();
     let gateway = Gateway::prepare(&config(&upstream, MODELS), &[]);
+    // Else each command starts PostgreSQL and stops it again.
+    let _kept = gateway.database();
     let run = |command: &str| {
         let words: Vec<&str> = command.split(' ').collect();
         settled(&said(&gateway.cli(&words)))
@@ -631,6 +633,8 @@ fn listed_as_json(keys: &str, teams: &str) {
 fn organisations_users_agents_and_roles_are_made_listed_and_taken_back() {
     let upstream = Upstream::start();
     let gateway = Gateway::prepare(&config(&upstream, MODELS), &[]);
+    // Else each command starts PostgreSQL and stops it again.
+    let _kept = gateway.database();
     let run = |command: &str| {
         let words: Vec<&str> = command.split(' ').collect();
         settled(&said(&gateway.cli(&words)))
