@@ -67,13 +67,15 @@ async fn answer(
 
 /// `GET /.well-known/authzen-configuration`: URLs under the name that the gateway was
 /// reached by.
-pub async fn configuration(head: HeaderMap) -> Response {
+pub async fn configuration(State(gateway): State<Arc<Gateway>>, head: HeaderMap) -> Response {
     let host = head.get(header::HOST).and_then(|host| host.to_str().ok());
     let authority = host.and_then(|host| host.parse::<http::uri::Authority>().ok());
     let Some(authority) = authority else {
         return (StatusCode::BAD_REQUEST, "host: is missing, or no host\n").into_response();
     };
-    let point = format!("http://{authority}");
+    let encrypted = gateway.tls.iter().any(|tls| tls.listener() == "admin");
+    let scheme = if encrypted { "https" } else { "http" };
+    let point = format!("{scheme}://{authority}");
     Json(json!({
         "policy_decision_point": point,
         "access_evaluation_endpoint": format!("{point}/access/v1/evaluation"),
