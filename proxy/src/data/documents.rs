@@ -97,7 +97,8 @@ impl<'a> Place<'a> {
         let host = host.filter(|host| !host.is_empty() && !egress::is_disguised(host));
         let host = host.ok_or("names no host that can be dialled")?;
         let is_own = own.host().is_some_and(|own| own.eq_ignore_ascii_case(host));
-        if !tls && !(is_own && egress::is_this_machine(host)) {
+        let stays_here = is_own && egress::is_this_machine(host);
+        if !tls && !stays_here {
             return Err(
                 "is in plain HTTP, in which anybody on the way could put keys of their own".into(),
             );
