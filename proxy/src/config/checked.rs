@@ -146,7 +146,7 @@ impl Config {
         let database = match &raw.database.url {
             Some(source) => Database::Url(secret("database.url", source, base)?),
             None => Database::Managed {
-                bin_dir: raw.database.bin_dir.map(|dir| base.join(dir)),
+                bin_dir: raw.database.bin_dir.as_ref().map(|dir| base.join(dir)),
             },
         };
         let pepper = raw
@@ -171,31 +171,9 @@ impl Config {
         let data_dir = data_dir(raw.data_dir.clone(), base)?;
         let egress = Egress::allowing(&raw.security.egress.allow)
             .map_err(|what| ConfigError::invalid("security.egress.allow", what))?;
-        let (mut providers, mut base_urls, mut local) = (Vec::new(), HashMap::new(), Vec::new());
-        for (name, provider) in &raw.providers {
-            let checked = providers::check(name, provider, base)?;
-            providers::admit(&egress, &checked.provider)?;
-            if let Some(base_url) = checked.base_url {
-                base_urls.insert(checked.provider.name.clone(), base_url);
-            } else {
-                local.push(providers::local(
-                    name,
-                    provider,
-                    &raw.models,
-                    base,
-                    &data_dir,
-                )?);
-            }
-            providers.push(checked.provider);
-        }
-        let identity = identity::check(&raw.identity, &egress)?;
-        if !identity.certificates.is_empty() && tls.as_ref().is_none_or(|tls| tls.clients.is_none())
-        {
-            return Err(ConfigError::invalid(
-                "identity.certificates",
-                "can be shown by nobody: clients are asked for certificates where `server.tls.client_ca` is set",
-            ));
-        }
+        let upstreams = Upstreams::check(&raw, &egress, base, &data_dir)?;
+        let asked = tls.as_ref().is_some_and(|tls| tls.clients.is_some());
+        let identity = identity::check(&raw.identity, &egress, asked)?;
         Ok(Self {
             listen,
             admin_listen,
@@ -206,10 +184,10 @@ impl Config {
             data_dir,
             database,
             classifications: classifications(&raw.providers),
-            providers,
+            providers: upstreams.providers,
             egress,
-            local,
-            base_urls,
+            local: upstreams.local,
+            base_urls: upstreams.base_urls,
             models,
             identity,
             policy_options: policy::options(&raw.policy)?,
@@ -242,6 +220,38 @@ impl Config {
                 *address = (Ipv4Addr::LOCALHOST, 0).into();
             }
         }
+    }
+}
+
+/// What stands under `providers`.
+#[derive(Default)]
+struct Upstreams {
+    providers: Vec<Provider>,
+    local: Vec<Local>,
+    base_urls: HashMap<Arc<str>, Box<str>>,
+}
+
+impl Upstreams {
+    fn check(
+        raw: &Raw,
+        egress: &Egress,
+        base: &Path,
+        data_dir: &Path,
+    ) -> Result<Self, ConfigError> {
+        let mut upstreams = Self::default();
+        for (name, provider) in &raw.providers {
+            let checked = providers::check(name, provider, base)?;
+            providers::admit(egress, &checked.provider)?;
+            if let Some(base_url) = checked.base_url {
+                let name = checked.provider.name.clone();
+                upstreams.base_urls.insert(name, base_url);
+            } else {
+                let local = providers::local(name, provider, &raw.models, base, data_dir)?;
+                upstreams.local.push(local);
+            }
+            upstreams.providers.push(checked.provider);
+        }
+        Ok(upstreams)
     }
 }
 

@@ -28,8 +28,15 @@ pub struct Identity {
     pub certificates: Vec<Assigned>,
 }
 
-/// Checks all of it; the URLs of issuers against `egress`.
-pub fn check(raw: &raw::Identity, egress: &Egress) -> Result<Identity, ConfigError> {
+/// Checks all of it; the URLs of issuers against `egress`. `asked` is whether clients
+/// are asked for certificates.
+pub fn check(raw: &raw::Identity, egress: &Egress, asked: bool) -> Result<Identity, ConfigError> {
+    if !raw.certificates.is_empty() && !asked {
+        return Err(ConfigError::invalid(
+            "identity.certificates",
+            "can be shown by nobody: clients are asked for certificates where `server.tls.client_ca` is set",
+        ));
+    }
     let mut seen = HashSet::new();
     let oidc = raw.oidc.iter().map(|oidc| {
         let at = format!("identity.oidc.{}", oidc.issuer);
@@ -244,7 +251,8 @@ mod tests {
 
     fn checked(text: &str) -> Result<Identity, String> {
         let raw = parse("lattice.yaml".as_ref(), text).map_err(|error| error.to_string())?;
-        check(&raw.identity, &Egress::default()).map_err(|error| error.to_string())
+        let asked = raw.server.tls.is_some();
+        check(&raw.identity, &Egress::default(), asked).map_err(|error| error.to_string())
     }
 
     fn of_oidc(more: &str) -> Result<Identity, String> {
@@ -332,7 +340,16 @@ mod tests {
 
     #[test]
     fn a_certificate_is_somebodys_by_a_name_that_certificates_have() {
-        let of = |entry: &str| checked(&format!("identity: {{ certificates: [ {{ {entry} }} ] }}"));
+        let plain =
+            |entry: &str| checked(&format!("identity: {{ certificates: [ {{ {entry} }} ] }}"));
+        let nobody = plain("name: \"cn:b\", agent: b").unwrap_err();
+        assert!(nobody.contains("can be shown by nobody"), "{nobody}");
+        let tls = "server: { tls: { cert: c, key: k, client_ca: a } }";
+        let of = |entry: &str| {
+            checked(&format!(
+                "{tls}\nidentity: {{ certificates: [ {{ {entry} }} ] }}"
+            ))
+        };
         let name = |entry: &str| of(entry).unwrap().certificates[0].name.clone();
         assert_eq!(
             &*name("name: \"dns:Build.Example\", agent: b"),

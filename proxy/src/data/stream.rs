@@ -137,41 +137,21 @@ async fn whole<E: Exchange>(
             return Ok(After::Close);
         }
     };
-    let read = match collected {
-        Ok(body) => {
-            exchange.finish().await;
-            reader
-                .whole(body, &mut |usage| price(&record, usage))
-                .map_err(|garbled| TransportError::Broken(garbled.to_string()))
-                .map_err(|why| (why, "sent a reply that cannot be read; try again."))
-        }
-        Err((why @ TransportError::TimedOut(_), _)) => {
-            Err((why, "did not end its reply in time; try again."))
-        }
-        Err((why, _)) => Err((why, "broke its reply off; try again.")),
-    };
-    let (body, usage) = match read {
-        Ok(read) => read,
-        Err((why, did)) => {
-            let (ending, refusal) = unfinished(&target.provider, &why, did);
-            tracing::warn!(request_id = %draft.request_id, %why, "reply cut");
-            close(gateway, draft, record, ending);
-            respond::refusal(session, draft, &refusal).await?;
-            return Ok(end_of(session));
-        }
-    };
-    remember(gateway, draft, &mut reader);
+    if collected.is_ok() {
+        exchange.finish().await;
+    }
     let bench = Bench {
         gateway,
         draft,
         ask,
         target,
     };
-    let body = match reader.judged(body, &mut |call| bench.ruling(&mut record, call)) {
-        Ok(body) => body,
-        Err(refusal) => {
-            record_usage(&mut record, usage.as_ref());
-            close(gateway, draft, record, Ending::Failed(refusal.code));
+    let told = tell(&mut reader, collected, &mut record, &bench);
+    remember(gateway, draft, &mut reader);
+    let (body, cost) = match told {
+        Ok(told) => told,
+        Err((ending, refusal)) => {
+            close(gateway, draft, record, ending);
             respond::refusal(session, draft, &refusal).await?;
             return Ok(end_of(session));
         }
@@ -180,8 +160,7 @@ async fn whole<E: Exchange>(
         let note = format!("{} parts of the reply have no form here", reader.omitted());
         head.append_header(LATTICE_NOTED, note)?;
     }
-    record_usage(&mut record, usage.as_ref());
-    if let Some(cost) = usage.and_then(|usage| price(&record, &usage)) {
+    if let Some(cost) = cost {
         head.insert_header(LATTICE_COST_USD, cost)?;
     }
     if let Some(content_type) = content_type {
@@ -200,6 +179,35 @@ async fn whole<E: Exchange>(
         },
     );
     written.map(|()| end_of(session))
+}
+
+/// What the client gets of a reply in one piece, and what it cost; or how it went wrong.
+fn tell(
+    reader: &mut Reader,
+    collected: Result<Bytes, (TransportError, Bytes)>,
+    record: &mut Record,
+    bench: &Bench<'_>,
+) -> Result<(Bytes, Option<String>), (Ending, Refusal)> {
+    let read = match collected {
+        Ok(body) => reader
+            .whole(body, &mut |usage| price(record, usage))
+            .map_err(|garbled| TransportError::Broken(garbled.to_string()))
+            .map_err(|why| (why, "sent a reply that cannot be read; try again.")),
+        Err((why @ TransportError::TimedOut(_), _)) => {
+            Err((why, "did not end its reply in time; try again."))
+        }
+        Err((why, _)) => Err((why, "broke its reply off; try again.")),
+    };
+    let (body, usage) = read.map_err(|(why, did)| {
+        tracing::warn!(request_id = %bench.draft.request_id, %why, "reply cut");
+        unfinished(&bench.target.provider, &why, did)
+    })?;
+    record_usage(record, usage.as_ref());
+    let cost = usage.and_then(|usage| price(record, &usage));
+    match reader.judged(body, &mut |call| bench.ruling(record, call)) {
+        Ok(body) => Ok((body, cost)),
+        Err(refusal) => Err((Ending::Failed(refusal.code), refusal)),
+    }
 }
 
 async fn write_whole(
