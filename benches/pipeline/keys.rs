@@ -16,6 +16,7 @@ pub fn known() -> ApiKeys<OneKey, SystemClock> {
         principal: principal(),
         expires_at: None,
         revoked_at: None,
+        disabled: false,
     };
     let keys = ApiKeys::new(OneKey(row), pepper(), SystemClock);
     keys.refresh(1);

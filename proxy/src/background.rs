@@ -1,18 +1,20 @@
-//! What runs beside the requests: shipping, the revision poll, the watch over
+//! What runs beside the requests: shipping, following the store, the watch over
 //! the managed database.
 
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use lattice_identity::token::Turned;
 use lattice_kernel::{Clock as _, SystemClock};
 use lattice_store::managed::Managed;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
+use crate::changes;
 use crate::gateway::Gateway;
 
-/// How often the store is asked whether keys, teams or budgets have changed.
+/// How often the house is kept, and the database looked after.
 const POLL: Duration = Duration::from_secs(1);
 /// How long the store may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -28,8 +30,12 @@ pub struct Background {
 /// Starts them.
 pub fn start(gateway: &Arc<Gateway>, managed: Option<&Arc<Managed>>) -> Background {
     let mut periodic = JoinSet::new();
-    periodic.spawn(follow_changes(gateway.clone()));
+    periodic.spawn(changes::hear(gateway.clone()));
+    periodic.spawn(changes::follow(gateway.clone()));
     periodic.spawn(keep_house(gateway.clone()));
+    for (index, issuer) in gateway.gates.identity.tokens.issuers().enumerate() {
+        periodic.spawn(keep_keys(gateway.clone(), index, issuer.to_owned()));
+    }
     if let Some(managed) = managed {
         periodic.spawn(keep_alive(gateway.clone(), managed.clone()));
     }
@@ -48,27 +54,6 @@ impl Background {
     pub async fn shipped(&mut self) {
         // Only one task is in the set, and how it ended has been logged.
         drop(self.shipping.join_next().await);
-    }
-}
-
-/// Takes over changes to keys, teams and budgets. While the store is away, what
-/// is in memory stays in force.
-async fn follow_changes(gateway: Arc<Gateway>) {
-    let mut seen = None;
-    loop {
-        match in_time(gateway.store.revision()).await {
-            Ok(revision) => {
-                if seen != Some(revision) {
-                    match in_time(gateway.books.refresh()).await {
-                        Ok(()) => seen = Some(revision),
-                        Err(error) => tracing::error!(%error, "budgets were not taken over"),
-                    }
-                }
-                gateway.gates.identity.refresh(revision);
-            }
-            Err(error) => tracing::debug!(%error, "the store does not answer"),
-        }
-        sleep(POLL).await;
     }
 }
 
@@ -99,6 +84,45 @@ async fn keep_house(gateway: Arc<Gateway>) {
         gateway.metrics.upkeep();
         gateway.pool.sweep();
         gateway.gates.audit.write_aggregates(SystemClock.now());
+    }
+}
+
+/// Keeps the keys of an OpenID provider current. Says when it is away and when it is
+/// back, not how often it was tried in between.
+async fn keep_keys(gateway: Arc<Gateway>, index: usize, issuer: String) {
+    let mut away = false;
+    loop {
+        let turned = gateway
+            .gates
+            .identity
+            .tokens
+            .turn(index, &gateway.documents);
+        match turned.await {
+            Ok(Turned {
+                keys: 0, skipped, ..
+            }) => {
+                tracing::warn!(
+                    issuer,
+                    skipped,
+                    "the provider has no key that could verify a token"
+                );
+            }
+            Ok(Turned {
+                keys,
+                skipped,
+                changed,
+            }) if changed || away => {
+                tracing::info!(issuer, keys, skipped, "keys of the provider taken over");
+            }
+            Ok(_) => {}
+            Err(error) if !away => {
+                tracing::warn!(issuer, %error, "the provider's keys cannot be had; those that are known count for an hour");
+                away = true;
+                continue;
+            }
+            Err(_) => continue,
+        }
+        away = false;
     }
 }
 

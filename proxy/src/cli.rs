@@ -1,4 +1,6 @@
-//! The command line: every command, its arguments and its help, in one place.
+//! The command line: every command, its arguments and its help, here and in `cli/`.
+
+pub mod identity;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -7,6 +9,8 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::command;
+
+use identity::{AgentCommand, CertificateCommand, OrgCommand, Owned, RoleCommand, UserCommand};
 
 /// High-performance inference gateway and AI governance proxy.
 #[derive(Debug, Parser)]
@@ -44,6 +48,21 @@ enum Command {
     /// Make, list and delete teams.
     #[command(subcommand)]
     Team(TeamCommand),
+    /// Make, list and delete organisations.
+    #[command(subcommand)]
+    Org(OrgCommand),
+    /// Make, list, disable and delete users.
+    #[command(subcommand)]
+    User(UserCommand),
+    /// Make, list, disable and delete agents.
+    #[command(subcommand)]
+    Agent(AgentCommand),
+    /// Make, list and delete roles, grant them and take them back.
+    #[command(subcommand)]
+    Role(RoleCommand),
+    /// Say whose client certificates are.
+    #[command(subcommand)]
+    Certificate(CertificateCommand),
     /// Write, check and describe configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -98,11 +117,17 @@ pub enum KeyCommand {
         /// Name or id.
         key: String,
     },
-    /// Replace a key by a new secret; the old one stops working at once.
-    #[command(after_help = "Example:\n  lattice key rotate ci --json")]
+    /// Give a key a new secret; the old one stops working at once, or when the overlap ends.
+    #[command(
+        after_help = "Example:\n  lattice key rotate ci --json\n  lattice key rotate ci --overlap 24h"
+    )]
     Rotate {
         /// Name or id.
         key: String,
+        /// How long the old secret counts beside the new one, for instance 30m, 24h or 7d
+        /// [default: not at all].
+        #[arg(long, value_name = "SPAN")]
+        overlap: Option<String>,
         #[command(flatten)]
         listing: Listing,
     },
@@ -114,9 +139,11 @@ pub struct NewKey {
     /// What people call the key.
     #[arg(long)]
     pub name: String,
-    /// The team that owns it.
+    /// The team that owns it [default: that of its user or agent].
     #[arg(long)]
     pub team: Option<String>,
+    #[command(flatten)]
+    pub owner: Owned,
     /// Models that it is limited to, with commas between [default: all].
     #[arg(long, value_delimiter = ',', value_name = "MODELS")]
     pub models: Option<Vec<String>>,
@@ -152,6 +179,13 @@ pub enum TeamCommand {
         /// Models that its keys are limited to, with commas between [default: all].
         #[arg(long, value_delimiter = ',', value_name = "MODELS")]
         models: Option<Vec<String>>,
+        /// The organisation that it belongs to.
+        #[arg(long)]
+        org: Option<String>,
+        /// What its data are classified as: a label of the policy set, such as restricted
+        /// [default: not].
+        #[arg(long, value_name = "LABEL")]
+        classification: Option<String>,
         #[command(flatten)]
         listing: Listing,
     },
@@ -452,6 +486,11 @@ impl Cli {
             Command::Run(options) => command::run::run(config, &options),
             Command::Key(command) => command::key::run(config, command),
             Command::Team(command) => command::team::run(config, command),
+            Command::Org(command) => command::org::run(config, command),
+            Command::User(command) => command::user::run(config, command),
+            Command::Agent(command) => command::agent::run(config, command),
+            Command::Role(command) => command::role::run(config, command),
+            Command::Certificate(command) => command::certificate::run(config, command),
             Command::Config(command) => command::config::run(config, command),
             Command::Model(command) => command::model::run(config, command),
             Command::Policy(command) => command::policy::run(config, command),

@@ -4,17 +4,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use lattice_audit::Journal;
-use lattice_identity::ApiKeys;
+use lattice_identity::{Authenticator, Remembered};
 use lattice_kernel::{Gates, SystemClock};
 use lattice_policy::Policy;
 use lattice_providers::{Remote, Reply};
-use lattice_store::Store;
+use lattice_store::{PolicyData, Store};
 use time::OffsetDateTime;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use crate::activity::Activity;
 use crate::books::Books;
 use crate::catalog::Catalog;
+use crate::data::documents::Documents;
 use crate::data::local::{AnyExchange, Reach};
 use crate::data::pool::Pool;
 
@@ -23,9 +24,14 @@ use crate::gates::constraints::Budgets;
 use crate::metrics::Metrics;
 use crate::tls::Acceptor;
 
+/// Users, agents and teams.
+pub type People = Arc<Remembered<Store, SystemClock>>;
+
+/// Gate 1 here.
+pub type Doorkeeper = Authenticator<Store, People, SystemClock>;
+
 /// The gates of a gateway.
-pub type GatewayGates =
-    Gates<ApiKeys<Store, SystemClock>, Policy, Budgets, AuditTrail, Remote<Reach>>;
+pub type GatewayGates = Gates<Doorkeeper, Policy, Budgets, AuditTrail, Remote<Reach>>;
 
 /// What gate 4 yields here.
 pub type GatewayReply = Reply<AnyExchange>;
@@ -52,10 +58,16 @@ pub struct Gateway {
     pub journal: Journal,
     /// The store, for readiness.
     pub store: Store,
+    /// What the store knows this gateway by.
+    pub node: String,
+    /// Wakes whoever follows the store: something has changed there.
+    pub changed: Notify,
     /// Whether the gateway has been told to stop.
     pub stopping: AtomicBool,
     /// Tells whatever still runs how much longer it may.
     pub patience: watch::Sender<Patience>,
+    /// Gets the keys of OpenID providers.
+    pub documents: Documents,
     /// Idle connections to providers, to be swept.
     pub pool: Arc<Pool>,
     /// The names of the upstreams.
@@ -83,6 +95,11 @@ impl Gateway {
         let mut patience = self.patience.subscribe();
         // The sender is ours: as long as this gateway lives it is there.
         drop(patience.wait_for(|patience| *patience >= this).await);
+    }
+
+    /// The roles in the store are other ones than before.
+    pub fn policy_data_changed(&self, data: &PolicyData) {
+        tracing::debug!(revision = data.revision, "the store's roles have changed");
     }
 
     /// From here on the gateway is not ready.

@@ -10,6 +10,7 @@ mod admin;
 mod background;
 mod books;
 mod catalog;
+mod changes;
 mod cli;
 mod command;
 mod config;

@@ -427,8 +427,64 @@ const MAKING: &[&str] = &[
     "key create --name x --budget-usd -1",
     "key revoke old",
     "key revoke old",
+    "key rotate me --overlap 24h --json",
+    "key rotate ci --overlap soon",
+    "key rotate ci",
     "team delete research",
     "team delete nowhere",
+];
+
+/// Commands about who may do what, and some that cannot.
+const PEOPLE: &[&str] = &[
+    "org create acme",
+    "org create acme",
+    "team create research --org acme --classification restricted",
+    "team create lost --org nowhere",
+    "user create ada --org acme --issuer https://id.example.com --subject 4711",
+    "user create eve --json",
+    "user create eve --issuer https://id.example.com",
+    "agent create build --team research --owner ada",
+    "agent create x --owner nobody",
+    "key create --name ci --agent build",
+    "key create --name mine --user ada --team research",
+    "key create --name x --user ada --agent build",
+    "key create --name x --user nobody",
+    "role create coder --allow infer:model:gpt-* --allow tool.call:tool:* --deny tool.call:tool:shell",
+    "role create none",
+    "role create odd --allow chat:model:gpt-5",
+    "role create odd --allow infer:gpt-5",
+    "role create odd --file nowhere.json",
+    "role grant coder --to team:research --level team",
+    "role grant coder --to team:research --level team",
+    "role grant admin --to user:ada --level org",
+    "role grant coder --to ada",
+    "role grant coder --to key:nothing",
+    "role grant coder --to key:ci --level all",
+    "certificate create uri:spiffe://corp/agent/build --agent build",
+    "certificate create build --agent build",
+    "certificate create cn:x",
+    "user disable ada",
+    "agent disable nobody",
+];
+
+/// Taking it all back, in an order that must be kept.
+const UNDOING: &[&str] = &[
+    "role revoke coder --to team:research",
+    "role delete coder",
+    "role revoke coder --to team:research --level team",
+    "role delete coder",
+    "role delete coder",
+    "user delete ada",
+    "agent delete build",
+    "key revoke ci",
+    "key revoke mine",
+    "agent delete build",
+    "user delete ada",
+    "user enable ada",
+    "org delete acme",
+    "team delete research",
+    "org delete acme",
+    "certificate delete uri:spiffe://corp/agent/build",
 ];
 
 #[test]
@@ -531,6 +587,36 @@ fn listed_as_json(keys: &str, teams: &str) {
       }
     ]
     "#);
+}
+
+#[test]
+fn organisations_users_agents_and_roles_are_made_listed_and_taken_back() {
+    let upstream = Upstream::start();
+    let gateway = Gateway::prepare(&config(&upstream, MODELS), &[]);
+    let run = |command: &str| {
+        let words: Vec<&str> = command.split(' ').collect();
+        settled(&said(&gateway.cli(&words)))
+    };
+    let all = |commands: &[&str]| {
+        commands
+            .iter()
+            .map(|command| run(command))
+            .collect::<String>()
+    };
+    assert_snapshot!("people_made", all(PEOPLE));
+    let listings = [
+        "org list",
+        "team list",
+        "user list",
+        "agent list",
+        "key list",
+        "role list",
+        "certificate list",
+    ];
+    assert_snapshot!("people_listed", listings.map(run).join("\n"));
+    let as_json = listings.map(|listing| run(&format!("{listing} --json")));
+    assert_snapshot!("people_listed_as_json", as_json.concat());
+    assert_snapshot!("people_taken_back", all(UNDOING));
 }
 
 #[test]

@@ -5,81 +5,19 @@
 
 mod harness;
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle, sleep};
 use std::time::{Duration, Instant};
 
+use harness::shared::Database;
 use harness::{
     Gateway, MODELS, Reply, Upstream, ask, config, cost_of, eventually, nano, of_kind, post,
     postmaster, signal,
 };
-use lattice_store::managed::{self, Managed};
 
 const AWAY: Duration = Duration::from_secs(30);
 const STREAMED: &str = r#","stream":true"#;
-
-/// A PostgreSQL that the gateway does not look after. Stopped first, then removed.
-struct Database {
-    server: Managed,
-    _cluster: Cluster,
-    _folder: tempfile::TempDir,
-}
-
-/// Where we are root, it is outside the temporary folder.
-struct Cluster(PathBuf);
-
-impl Drop for Cluster {
-    fn drop(&mut self) {
-        drop(std::fs::remove_dir_all(&self.0));
-    }
-}
-
-impl Database {
-    fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let server = managed::start(folder.path(), None).unwrap();
-        let cluster = Cluster(server.folder().to_path_buf());
-        Self {
-            server,
-            _cluster: cluster,
-            _folder: folder,
-        }
-    }
-
-    /// A gateway on it.
-    fn gateway(&self, upstream: &Upstream) -> Gateway {
-        let more = format!(
-            "{MODELS}database: {{ url: {{ env: OUTAGE_URL }} }}\nsecurity: {{ pepper: {{ file: ./pepper }} }}\n"
-        );
-        let mut gateway = Gateway::prepare(
-            &config(upstream, &more),
-            &[("OUTAGE_URL", &self.server.url())],
-        );
-        std::fs::write(gateway.path().join("pepper"), "p".repeat(32)).unwrap();
-        gateway.launch();
-        gateway
-    }
-
-    /// All its processes, the main one first.
-    fn processes(&self) -> Vec<u32> {
-        let main = postmaster(self.server.folder()).unwrap();
-        let children =
-            std::fs::read_to_string(format!("/proc/{main}/task/{main}/children")).unwrap();
-        let children = children.split_whitespace().map(|pid| pid.parse().unwrap());
-        std::iter::once(main).chain(children).collect()
-    }
-
-    /// As an administrator stops it, waiting for the end.
-    fn stop(&self) {
-        let main = postmaster(self.server.folder()).unwrap();
-        signal(main, "INT");
-        eventually(Duration::from_secs(20), "PostgreSQL stops", || {
-            !Path::new(&format!("/proc/{main}")).exists()
-        });
-    }
-}
 
 /// Processes that are there and do nothing, until this is dropped.
 struct Hanging(Vec<u32>);

@@ -35,19 +35,26 @@ struct Secured {
 }
 
 impl Secured {
-    /// `more` follows the certificate and the key in `server.tls`, `after` the whole.
-    fn start(more: &str, after: &str, files: &[(&str, &str)]) -> Self {
+    /// `more` follows the certificate and the key in `server.tls`.
+    fn start(more: &str, files: &[(&str, &str)]) -> Self {
+        Self::start_with(more, "", MODELS, files)
+    }
+
+    /// `after` follows `server.tls`, and `sections` are the rest of the configuration.
+    fn start_with(more: &str, after: &str, sections: &str, files: &[(&str, &str)]) -> Self {
         let (upstream, authority) = (Upstream::start(), Authority::new("server CA"));
         let first = authority.server(1);
         let tls = format!("cert: tls.crt, key: tls.key{more}");
-        let settings = config(&upstream, MODELS).replace(
+        let settings = config(&upstream, sections).replace(
             "drain_seconds: 20",
             &format!("drain_seconds: 20, tls: {{ {tls} }}{after}"),
         );
         let mut gateway = Gateway::prepare(&settings, &[]);
         put(gateway.path(), &first);
         for (name, text) in files {
-            std::fs::write(gateway.path().join(name), text).unwrap();
+            let file = gateway.path().join(name);
+            std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+            std::fs::write(file, text).unwrap();
         }
         gateway.launch();
         Self {
@@ -94,10 +101,18 @@ fn lines_of(pair: &Issued) -> impl Iterator<Item = &str> {
         .filter(|line| !line.starts_with('-') && line.len() > 8)
 }
 
+/// The client's address is known above the encryption.
+const FROM_HERE: &str = r#"package lattice.authz
+
+decision := {"allow": input.context.source == "127.0.0.1", "deny": [], "obligations": []}
+"#;
+
 #[test]
 fn both_listeners_speak_tls_and_nothing_else() {
     let after = ", admin_tls: { cert: tls.crt, key: tls.key }";
-    let secured = Secured::start("", after, &[]);
+    let sections = format!("{MODELS}policy: {{ dir: ./rules }}\n");
+    let rules = [("rules/own.rego", FROM_HERE)];
+    let secured = Secured::start_with("", after, &sections, &rules);
     let gateway = &secured.gateway;
     let key = gateway.key("k", &[]);
 
@@ -125,6 +140,21 @@ fn both_listeners_speak_tls_and_nothing_else() {
     admin.send(get("/metrics", None));
     assert!(admin.reply().body.contains("lattice_tls_handshakes_total"));
 
+    // With the addresses as they have become, the doctor finds the one that runs.
+    let settings = std::fs::read_to_string(gateway.path().join("lattice.yaml")).unwrap();
+    let settings = settings
+        .replacen("127.0.0.1:0", &gateway.clients, 1)
+        .replacen("127.0.0.1:0", &gateway.admin, 1);
+    std::fs::write(gateway.path().join("found.yaml"), settings).unwrap();
+    let looked = gateway.cli(&["doctor", "--config", "found.yaml"]).stdout;
+    let looked = String::from_utf8(looked).unwrap();
+    for found in [
+        "certificate until 4096-01-01",
+        "is served by a running Lattice",
+    ] {
+        assert_eq!(looked.matches(found).count(), 2, "{looked}");
+    }
+
     let elsewhere = Authority::new("server CA").client(None);
     for address in [&gateway.clients, &gateway.admin] {
         assert!(Secure::open(address, &elsewhere).is_err(), "{address}");
@@ -143,7 +173,7 @@ fn both_listeners_speak_tls_and_nothing_else() {
 
 #[test]
 fn the_openai_client_asks_over_https() {
-    let secured = Secured::start("", "", &[("ca.crt", "")]);
+    let secured = Secured::start("", &[]);
     let ca = secured.gateway.path().join("ca.crt");
     std::fs::write(&ca, secured.authority.pem()).unwrap();
     let url = format!("https://{}/v1", secured.gateway.clients);
@@ -162,7 +192,7 @@ fn the_openai_client_asks_over_https() {
 
 #[test]
 fn files_are_taken_over_while_a_stream_runs_and_bad_ones_are_not() {
-    let secured = Secured::start("", "", &[]);
+    let secured = Secured::start("", &[]);
     let folder = secured.gateway.path().to_path_buf();
     let key = secured.gateway.key("k", &[]);
     let mut running = secured.open();
@@ -250,7 +280,7 @@ fn files_are_taken_over_while_a_stream_runs_and_bad_ones_are_not() {
 #[test]
 fn a_volume_of_kubernetes_is_followed() {
     use std::os::unix::fs::symlink;
-    let secured = Secured::start("", "", &[]);
+    let secured = Secured::start("", &[]);
     let folder = secured.gateway.path().to_path_buf();
     let second = secured.authority.server(2);
     // As the kubelet does it: the files are links into a link, and that is swapped.
@@ -278,7 +308,6 @@ fn without_a_certificate_of_its_own_no_client_is_served_where_one_is_required() 
     let clients = Authority::new("client CA");
     let secured = Secured::start(
         ", client_ca: ca.crt, client_auth: required",
-        "",
         &[("ca.crt", &clients.pem())],
     );
     let key = secured.gateway.key("k", &[]);
@@ -316,7 +345,7 @@ fn without_a_certificate_of_its_own_no_client_is_served_where_one_is_required() 
 
 #[test]
 fn the_stop_is_as_orderly_as_without_encryption() {
-    let mut secured = Secured::start("", "", &[]);
+    let mut secured = Secured::start("", &[]);
     let key = secured.gateway.key("k", &[]);
     let mut idle = secured.open();
     idle.send(chat_request(&key, &ask("mock", "")));
@@ -354,7 +383,7 @@ fn the_stop_is_as_orderly_as_without_encryption() {
 
 #[test]
 fn a_client_that_leaves_cancels_its_upstream() {
-    let secured = Secured::start("", "", &[]);
+    let secured = Secured::start("", &[]);
     let key = secured.gateway.key("k", &[]);
     for says_so in [true, false] {
         let mut connection = secured.open();
@@ -378,7 +407,7 @@ fn a_client_that_reads_nothing_is_sent_no_more_than_it_can_take() {
     const EVENTS: u64 = 1000;
     /// Buffers of sockets, which the kernel sizes, and those of TLS.
     const UNDER_WAY: u64 = 40 << 20;
-    let secured = Secured::start("", "", &[]);
+    let secured = Secured::start("", &[]);
     let key = secured.gateway.key("k", &[]);
     let mut connection = secured.open();
     let large = ask(
@@ -414,9 +443,53 @@ fn checked(folder: &Path, files: &str) -> (Option<i32>, String) {
     (output.status.code(), String::from_utf8(said).unwrap())
 }
 
-#[test]
-fn files_that_cannot_be_used_are_refused_by_name_and_no_key_is_shown() {
-    let folder = tempfile::tempdir().unwrap();
+/// What is wrong, and the files that are named then.
+const UNUSABLE: [(&str, &str); 17] = [
+    ("no file", "cert: none.crt, key: tls.key"),
+    ("the key in both places", "cert: tls.key, key: tls.key"),
+    (
+        "the certificate in both places",
+        "cert: tls.crt, key: tls.crt",
+    ),
+    ("the key of another", "cert: tls.crt, key: other.key"),
+    ("two keys", "cert: tls.crt, key: both.key"),
+    ("a key in one line", "cert: tls.crt, key: one-line.key"),
+    ("half a key", "cert: tls.crt, key: cut.key"),
+    ("an encrypted key", "cert: tls.crt, key: locked.key"),
+    ("a key that is none", "cert: tls.crt, key: nonsense.key"),
+    (
+        "a certificate of yesterday",
+        "cert: ended.crt, key: ended.key",
+    ),
+    (
+        "a certificate of tomorrow",
+        "cert: early.crt, key: early.key",
+    ),
+    (
+        "an empty CA",
+        "cert: tls.crt, key: tls.key, client_ca: empty",
+    ),
+    (
+        "a CA that is a key",
+        "cert: tls.crt, key: tls.key, client_ca: tls.key",
+    ),
+    (
+        "certificates that nobody verifies",
+        "cert: tls.crt, key: tls.key, client_auth: optional",
+    ),
+    (
+        "a list of yesterday",
+        "cert: tls.crt, key: tls.key, client_ca: ca.crt, client_crl: old.crl",
+    ),
+    (
+        "a list that is none",
+        "cert: tls.crt, key: tls.key, client_ca: ca.crt, client_crl: empty",
+    ),
+    ("no key", "cert: tls.crt"),
+];
+
+/// Good files and bad ones; returns the keys, none of which may be shown.
+fn fill(folder: &Path) -> [Issued; 4] {
     let authority = Authority::new("CA");
     let (good, other) = (authority.server(1), authority.server(2));
     let dated = |from: i32, to: i32| {
@@ -426,8 +499,8 @@ fn files_that_cannot_be_used_are_refused_by_name_and_no_key_is_shown() {
         })
     };
     let (expired, early) = (dated(2000, 2001), dated(3000, 3001));
-    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
-    put(folder.path(), &good);
+    let write = |name: &str, text: &str| std::fs::write(folder.join(name), text).unwrap();
+    put(folder, &good);
     write("other.key", &other.key);
     write("both.key", &(good.key.clone() + &other.key));
     write("one-line.key", &good.key.replace('\n', " "));
@@ -445,7 +518,13 @@ fn files_that_cannot_be_used_are_refused_by_name_and_no_key_is_shown() {
     write("empty", "");
     write("old.crl", &authority.revocations(&[1], 2001));
     write("new.crl", &authority.revocations(&[1], 3000));
+    [good, other, expired, early]
+}
 
+#[test]
+fn files_that_cannot_be_used_are_refused_by_name_and_no_key_is_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let issued = fill(folder.path());
     let sound = "cert: tls.crt, key: tls.key, client_ca: ca.crt, client_crl: new.crl";
     let (code, said) = checked(folder.path(), sound);
     assert_eq!(code, Some(0), "{said}");
@@ -455,55 +534,10 @@ fn files_that_cannot_be_used_are_refused_by_name_and_no_key_is_shown() {
     );
 
     let mut report = String::new();
-    for (what, files) in [
-        ("no file", "cert: none.crt, key: tls.key"),
-        ("the key in both places", "cert: tls.key, key: tls.key"),
-        (
-            "the certificate in both places",
-            "cert: tls.crt, key: tls.crt",
-        ),
-        ("the key of another", "cert: tls.crt, key: other.key"),
-        ("two keys", "cert: tls.crt, key: both.key"),
-        ("a key in one line", "cert: tls.crt, key: one-line.key"),
-        ("half a key", "cert: tls.crt, key: cut.key"),
-        ("an encrypted key", "cert: tls.crt, key: locked.key"),
-        ("a key that is none", "cert: tls.crt, key: nonsense.key"),
-        (
-            "a certificate of yesterday",
-            "cert: ended.crt, key: ended.key",
-        ),
-        (
-            "a certificate of tomorrow",
-            "cert: early.crt, key: early.key",
-        ),
-        (
-            "an empty CA",
-            "cert: tls.crt, key: tls.key, client_ca: empty",
-        ),
-        (
-            "a CA that is a key",
-            "cert: tls.crt, key: tls.key, client_ca: tls.key",
-        ),
-        (
-            "certificates that nobody verifies",
-            "cert: tls.crt, key: tls.key, client_auth: optional",
-        ),
-        (
-            "a list of yesterday",
-            "cert: tls.crt, key: tls.key, client_ca: ca.crt, client_crl: old.crl",
-        ),
-        (
-            "a list that is none",
-            "cert: tls.crt, key: tls.key, client_ca: ca.crt, client_crl: empty",
-        ),
-        ("no key", "cert: tls.crt"),
-    ] {
+    for (what, files) in UNUSABLE {
         let (code, said) = checked(folder.path(), files);
         assert_eq!(code, Some(1), "{what}: {said}");
-        for line in [&good, &other, &expired, &early]
-            .into_iter()
-            .flat_map(lines_of)
-        {
+        for line in issued.iter().flat_map(lines_of) {
             assert!(!said.contains(line), "{what}: {said}");
         }
         report += &format!("{what}\n  {}\n", said.trim_end());
@@ -553,7 +587,7 @@ fn what_is_not_framed_well_is_refused_over_tls_too() {
     let Some(fixtures) = python::fixtures() else {
         return;
     };
-    let secured = Secured::start("", "", &[]);
+    let secured = Secured::start("", &[]);
     let key = secured.gateway.key("k", &[]);
     let text = std::fs::read_to_string(fixtures.join("http1/smuggling.jsonl")).unwrap();
     let mut ran = 0;

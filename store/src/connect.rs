@@ -18,7 +18,7 @@ static MIGRATIONS: Migrator = sqlx::migrate!("../migrations");
 const NO_TABLE: &str = "42P01";
 
 /// How long a call waits for a connection: an outage is noticed within this time.
-const PATIENCE: Duration = Duration::from_secs(2);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Where the database is. A URL may hold a password, so `Debug` does not print it.
 #[derive(Clone)]

@@ -4,10 +4,12 @@ use std::future::Future;
 use std::time::Duration;
 
 use lattice_audit::{ChainInfo, Kind, ShippedLeaf, Sink, SinkError};
-use lattice_identity::{KeyStore, StoreFailure};
-use lattice_kernel::principal::{Named, Principal};
+use lattice_identity::{Directory, Handle, Holder, KeyStore, StoreFailure, Team};
+use lattice_kernel::principal::{Grant, Level, Named, Principal};
 use time::OffsetDateTime;
+use uuid::Uuid;
 
+use crate::directory::HolderRow;
 use crate::{ChainRow, KeyRow, SpendDelta, Store, StoreError, StoredLeaf};
 
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -17,16 +19,23 @@ const BATCH_PATIENCE: Duration = Duration::from_secs(30);
 impl KeyStore for Store {
     async fn find(&self, mac: &[u8; 32]) -> Result<Option<lattice_identity::KeyRow>, StoreFailure> {
         let row = in_time(self.find_key_by_mac(mac)).await?;
-        Ok(row.map(|row| lattice_identity::KeyRow {
-            mac: row.mac,
-            expires_at: row.expires_at,
-            revoked_at: row.revoked_at,
-            principal: principal(row),
-        }))
+        row.map(|row| key(row, mac)).transpose()
     }
 
     async fn revision(&self) -> Result<i64, StoreFailure> {
         in_time(self.revision()).await
+    }
+}
+
+impl Directory for Store {
+    async fn holder(&self, handle: &Handle) -> Result<Option<Holder>, StoreFailure> {
+        let row = in_time(self.find_holder(handle)).await?;
+        row.map(holder).transpose()
+    }
+
+    async fn team(&self, name: &str) -> Result<Option<Team>, StoreFailure> {
+        let row = in_time(self.find_team(name)).await?;
+        Ok(row.map(holder).transpose()?.and_then(|holder| holder.team))
     }
 }
 
@@ -41,23 +50,95 @@ async fn in_time<T>(asked: impl Future<Output = Result<T, StoreError>>) -> Resul
     }
 }
 
-fn principal(row: KeyRow) -> Principal {
-    let boxed = |models: Option<Vec<String>>| {
-        models.map(|models| models.into_iter().map(String::into_boxed_str).collect())
+/// The key as it is to whoever shows the secret of this MAC: the former one ends with the
+/// overlap, or with the key.
+fn key(row: KeyRow, mac: &[u8; 32]) -> Result<lattice_identity::KeyRow, StoreFailure> {
+    let former = row.former_mac.as_ref() == Some(mac);
+    let (mac, expires_at) = if former {
+        let ends = [row.former_until, row.expires_at];
+        (*mac, ends.into_iter().flatten().min())
+    } else {
+        (row.mac, row.expires_at)
     };
+    Ok(lattice_identity::KeyRow {
+        mac,
+        expires_at,
+        revoked_at: row.revoked_at,
+        disabled: row.disabled,
+        principal: principal(row)?,
+    })
+}
+
+fn principal(row: KeyRow) -> Result<Principal, StoreFailure> {
     let key = Named {
         id: row.id,
         name: row.name.into(),
     };
-    Principal {
-        team: row.team_id.zip(row.team_name).map(|(id, name)| Named {
-            id,
-            name: name.into(),
+    let holder = Holder {
+        user: named(row.user_id, row.user_name),
+        agent: named(row.agent_id, row.agent_name),
+        disabled: row.disabled,
+        org: named(row.org_id, row.org_name),
+        team: named(row.team_id, row.team_name).map(|team| Team {
+            named: team,
+            org: None,
+            classification: row.classification.map(Into::into),
+            models: boxed(row.team_models),
+            grants: Vec::new(),
         }),
+        grants: grants(&row.grants)?,
+    };
+    Ok(Principal {
         models: boxed(row.models),
-        team_models: boxed(row.team_models),
-        ..Principal::of_key(key)
-    }
+        ..holder.principal_of_key(key)
+    })
+}
+
+fn holder(row: HolderRow) -> Result<Holder, StoreFailure> {
+    let team_grants = grants(&row.team_grants)?;
+    let team_org = named(row.team_org_id, row.team_org_name);
+    Ok(Holder {
+        user: named(row.user_id, row.user_name),
+        agent: named(row.agent_id, row.agent_name),
+        disabled: row.disabled,
+        org: named(row.org_id, row.org_name),
+        team: named(row.team_id, row.team_name).map(|team| Team {
+            named: team,
+            org: team_org,
+            classification: row.classification.map(Into::into),
+            models: boxed(row.team_models),
+            grants: team_grants,
+        }),
+        grants: grants(&row.grants)?,
+    })
+}
+
+fn named(id: Option<Uuid>, name: Option<String>) -> Option<Named> {
+    let name = name?.into();
+    id.map(|id| Named { id, name })
+}
+
+fn boxed(models: Option<Vec<String>>) -> Option<Vec<Box<str>>> {
+    models.map(|models| models.into_iter().map(String::into_boxed_str).collect())
+}
+
+/// `LEVEL:ROLE`, as the queries write them. A level of a later version is not skipped: it
+/// might deny.
+fn grants(written: &[String]) -> Result<Vec<Grant>, StoreFailure> {
+    let read = |text: &String| {
+        let (level, role) = text.split_once(':')?;
+        let level = Level::parse(level)?;
+        let role = role.into();
+        Some(Grant { role, level })
+    };
+    written
+        .iter()
+        .map(|text| {
+            read(text).ok_or_else(|| StoreFailure {
+                message: format!("the grant {text:?} is not one that this version enforces"),
+            })
+        })
+        .collect()
 }
 
 impl Sink for Store {

@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use crate::budgets::{BudgetRow, put_budget};
 use crate::error::OrConflict;
+use crate::holders::{Owner, lock_owner, lock_team, one_organisation};
 use crate::settings::commit_change;
 use crate::{Store, StoreError};
 
@@ -16,8 +17,10 @@ pub struct NewKey<'a> {
     pub id: Uuid,
     /// Unique among keys that are not revoked.
     pub name: &'a str,
-    /// The name of the team that owns it.
+    /// The name of the team that owns it; `None`: that of its user or agent.
     pub team: Option<&'a str>,
+    /// Whose it is; `None`: nobody's in particular.
+    pub owner: Option<Owner<'a>>,
     /// HMAC-SHA-256 of the secret.
     pub mac: &'a [u8; 32],
     /// The models that it may use; `None`: every one of its team.
@@ -30,23 +33,41 @@ pub struct NewKey<'a> {
     pub budget: Option<&'a BudgetRow>,
 }
 
-/// A key as it is stored, with the team that owns it.
+/// A key as it is stored, with whoever holds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(
     missing_docs,
-    reason = "the fields are those of `NewKey` and `TeamRow`"
+    reason = "the other fields are those of `NewKey` and `TeamRow`"
 )]
 pub struct KeyRow {
     pub id: Uuid,
     pub name: String,
     pub mac: [u8; 32],
+    /// HMAC-SHA-256 of the secret before the last rotation, if that overlapped.
+    pub former_mac: Option<[u8; 32]>,
+    /// From when on that secret is refused.
+    pub former_until: Option<OffsetDateTime>,
     pub models: Option<Vec<String>>,
     pub created_at: OffsetDateTime,
     pub expires_at: Option<OffsetDateTime>,
     pub revoked_at: Option<OffsetDateTime>,
+    /// The key's own team, else its agent's, else its user's.
     pub team_id: Option<Uuid>,
     pub team_name: Option<String>,
     pub team_models: Option<Vec<String>>,
+    pub classification: Option<String>,
+    /// The user that it belongs to, or the owner of its agent.
+    pub user_id: Option<Uuid>,
+    pub user_name: Option<String>,
+    pub agent_id: Option<Uuid>,
+    pub agent_name: Option<String>,
+    /// Whether its user or agent is disabled.
+    pub disabled: bool,
+    /// That of the team, else of the user.
+    pub org_id: Option<Uuid>,
+    pub org_name: Option<String>,
+    /// `LEVEL:ROLE` of the key, its agent, its user and its team; in no order.
+    pub grants: Vec<String>,
 }
 
 /// The one place that lists a key's columns; takes the filter and its arguments.
@@ -54,29 +75,46 @@ macro_rules! select_keys {
     ($filter:literal $(, $argument:expr)*) => {
         sqlx::query_as!(
             KeyRow,
-            r#"select k.id, k.name, k.mac as "mac: [u8; 32]", k.models, k.created_at, k.expires_at, k.revoked_at,
-                      k.team_id, t.name as "team_name?", t.models as team_models
-               from api_key k left join team t on t.id = k.team_id "# + $filter
+            r#"select k.id, k.name, k.mac as "mac: [u8; 32]", k.former_mac as "former_mac: [u8; 32]", k.former_until,
+                      k.models, k.created_at, k.expires_at, k.revoked_at,
+                      t.id as "team_id?", t.name as "team_name?", t.models as team_models, t.classification,
+                      u.id as "user_id?", u.name as "user_name?", a.id as "agent_id?", a.name as "agent_name?",
+                      (u.disabled_at is not null or a.disabled_at is not null) as "disabled!",
+                      o.id as "org_id?", o.name as "org_name?",
+                      array(select g.level || ':' || g.role from role_grant g
+                            where g.holder_id in (k.id, a.id, u.id, t.id)) as "grants!"
+               from api_key k
+               left join agent a on a.id = k.agent_id
+               left join app_user u on u.id = coalesce(k.user_id, a.owner_id)
+               left join team t on t.id = coalesce(k.team_id, a.team_id, u.team_id)
+               left join org o on o.id = coalesce(t.org_id, u.org_id) "# + $filter
             $(, $argument)*
         )
     };
 }
 
 impl Store {
-    /// Stores a key, and its budget if it has one. `Conflict` if a live key has this name,
-    /// `Missing` if the team does not exist.
+    /// Stores a key, and its budget if it has one. `Conflict` if a live key has this name or
+    /// its team is of another organisation than its user, `Missing` if the team, user or
+    /// agent does not exist.
     pub async fn create_key(&self, key: &NewKey<'_>) -> Result<KeyRow, StoreError> {
         let mut changes = self.pool.begin().await?;
         let team_id = match key.team {
             Some(name) => Some(lock_team(&mut changes, name).await?),
             None => None,
         };
+        let (user_id, agent_id) = match key.owner {
+            Some(owner) => lock_owner(&mut changes, owner).await?,
+            None => (None, None),
+        };
         sqlx::query!(
-            "insert into api_key (id, name, team_id, mac, models, created_at, expires_at)
-             values ($1, $2, $3, $4, $5, $6, $7)",
+            "insert into api_key (id, name, team_id, user_id, agent_id, mac, models, created_at, expires_at)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
             key.id,
             key.name,
             team_id,
+            user_id,
+            agent_id,
             key.mac.as_slice(),
             key.models,
             key.created_at,
@@ -94,6 +132,7 @@ impl Store {
             put_budget(&mut changes, budget).await?;
         }
         let row = key_by_id(&mut changes, key.id).await?;
+        one_organisation(&mut changes, row.user_id, row.team_id).await?;
         commit_change(changes).await?;
         Ok(row)
     }
@@ -105,15 +144,18 @@ impl Store {
             .await?)
     }
 
-    /// The key whose secret has this HMAC, also if it is expired or revoked: the caller
-    /// tells the two apart from a key that never was.
+    /// The key whose secret, or the one before it, has this HMAC, also if it is expired or
+    /// revoked: the caller tells the two apart from a key that never was.
     pub async fn find_key_by_mac(&self, mac: &[u8; 32]) -> Result<Option<KeyRow>, StoreError> {
-        Ok(select_keys!("where k.mac = $1", mac.as_slice())
-            .fetch_optional(&self.pool)
-            .await?)
+        Ok(
+            select_keys!("where k.mac = $1 or k.former_mac = $1", mac.as_slice())
+                .fetch_optional(&self.pool)
+                .await?,
+        )
     }
 
-    /// Revokes the live key of this id or name; `None` if there is none.
+    /// Revokes the live key of this id or name, with both its secrets; `None` if there is
+    /// none.
     pub async fn revoke_key(
         &self,
         id_or_name: &str,
@@ -131,21 +173,27 @@ impl Store {
         Ok(Some(row))
     }
 
-    /// Gives the live key of this id or name a new secret; the old one is unknown from then
-    /// on. Everything else stays, also its spend. `None` if there is no such key.
+    /// Gives the live key of this id or name a new secret. The old one counts until
+    /// `former_until`, and is unknown from now on if that is `None`; one that was replaced
+    /// earlier is unknown in any case. Everything else stays, also its spend. `None` if there
+    /// is no such key.
     pub async fn rotate_key(
         &self,
         id_or_name: &str,
         mac: &[u8; 32],
+        former_until: Option<OffsetDateTime>,
     ) -> Result<Option<KeyRow>, StoreError> {
         let mut changes = self.pool.begin().await?;
         let Some(id) = lock_live_key(&mut changes, id_or_name).await? else {
             return Ok(None);
         };
         sqlx::query!(
-            "update api_key set mac = $2 where id = $1",
+            "update api_key
+             set mac = $2, former_mac = case when $3::timestamptz is null then null else mac end, former_until = $3
+             where id = $1",
             id,
-            mac.as_slice()
+            mac.as_slice(),
+            former_until,
         )
         .execute(&mut *changes)
         .await
@@ -156,18 +204,8 @@ impl Store {
     }
 }
 
-/// Finds the team and keeps it from being deleted until the transaction ends.
-async fn lock_team(changes: &mut PgConnection, name: &str) -> Result<Uuid, StoreError> {
-    sqlx::query_scalar!("select id from team where name = $1 for key share", name)
-        .fetch_optional(changes)
-        .await?
-        .ok_or_else(|| StoreError::Missing {
-            what: format!("there is no team `{name}`"),
-        })
-}
-
 /// What looks like an id is taken as one: a name of that shape is reached by its id only.
-async fn lock_live_key(
+pub(crate) async fn lock_live_key(
     changes: &mut PgConnection,
     id_or_name: &str,
 ) -> Result<Option<Uuid>, StoreError> {

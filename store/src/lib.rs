@@ -3,7 +3,8 @@
 //! The only crate that names sqlx. Rows come back as plain structs; money is in nano-USD
 //! (1 USD = 1 000 000 000), instants are UTC.
 //!
-//! Deliberately not here: time (every function that needs it takes `now`), caching (the
+//! Deliberately not here: time (every function that needs it takes `now`; only how long ago
+//! a gateway was heard of is the database's own, since gateways have clocks that differ), caching (the
 //! governance crates remember what they were told, guided by [`Store::revision`]), retries
 //! (an [`StoreError::Unavailable`] goes to the caller, who knows what can wait), and any
 //! meaning of a leaf: the audit crate builds and checks chains, this one keeps their bytes.
@@ -14,10 +15,14 @@
 mod audit;
 mod budgets;
 mod connect;
+mod directory;
 mod error;
 mod gates;
+mod gateways;
+mod holders;
 mod keys;
 pub mod managed;
+mod roles;
 mod settings;
 mod spend;
 mod teams;
@@ -25,7 +30,11 @@ mod teams;
 pub use audit::{ChainHead, ChainRow, Head, LeafRow, SpendDelta, StoredLeaf};
 pub use budgets::{BudgetRow, BudgetSpendRow};
 pub use connect::{DatabaseConfig, Schema, Store};
+pub use directory::CertificateRow;
 pub use error::StoreError;
+pub use gateways::Notices;
+pub use holders::{AgentRow, Owner, UserRow};
 pub use keys::{KeyRow, NewKey};
+pub use roles::{GrantRow, Grantee, PolicyData, RoleRow};
 pub use spend::{Amounts, SpendRow, WindowStarts};
-pub use teams::TeamRow;
+pub use teams::{OrgRow, TeamRow};

@@ -5,8 +5,9 @@ use sqlx::{PgConnection, Postgres};
 use crate::{Store, StoreError};
 
 impl Store {
-    /// The number that every change of teams, keys or budgets raises. Compare it with the
-    /// one seen last; the channel `lattice_revision` is notified of each new one.
+    /// The number that every change raises: of organisations, teams, users, agents, keys,
+    /// roles, grants, certificates or budgets. Compare it with the one seen last;
+    /// [`Store::listen`] tells of each new one.
     pub async fn revision(&self) -> Result<i64, StoreError> {
         Ok(
             sqlx::query_scalar!("select value from revision where name = 'identity'")
@@ -40,19 +41,19 @@ impl Store {
     }
 }
 
-/// To be called last in every transaction that changes teams, keys or budgets: it locks the
-/// row that all such transactions share until the commit.
+/// To be called last in every transaction that changes what identity, policy or budgets
+/// depend on: it locks the row that all such transactions share until the commit.
 pub(crate) async fn bump_revision(changes: &mut PgConnection) -> Result<(), StoreError> {
     sqlx::query!(
         "with bumped as (update revision set value = value + 1 where name = 'identity' returning value)
-         select pg_notify('lattice_revision', value::text) from bumped"
+         select pg_notify('lattice', value::text) from bumped"
     )
     .execute(changes)
     .await?;
     Ok(())
 }
 
-/// Ends a transaction that changed what identity depends on.
+/// Ends a transaction that changed what identity, policy or budgets depend on.
 pub(crate) async fn commit_change(
     mut changes: sqlx::Transaction<'_, Postgres>,
 ) -> Result<(), StoreError> {

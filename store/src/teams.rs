@@ -1,11 +1,24 @@
-//! Teams: a name, the models its keys may use, and the keys it owns.
+//! Organisations, and teams: a name, the models its keys may use, what its data are
+//! classified as, and the keys it owns.
 
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::error::OrConflict;
+use crate::holders::lock_org;
 use crate::settings::commit_change;
 use crate::{Store, StoreError};
+
+/// An organisation as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OrgRow {
+    /// Minted by the caller.
+    pub id: Uuid,
+    /// Unique.
+    pub name: String,
+    /// When it was made.
+    pub created_at: OffsetDateTime,
+}
 
 /// A team as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,19 +29,72 @@ pub struct TeamRow {
     pub name: String,
     /// The models that its keys may use; `None`: every one that policy allows.
     pub models: Option<Vec<String>>,
+    /// The name of the organisation that it belongs to.
+    pub org: Option<String>,
+    /// What its data are classified as; which labels there are is the policy set's to say.
+    pub classification: Option<String>,
     /// When it was made.
     pub created_at: OffsetDateTime,
 }
 
 impl Store {
-    /// Stores a team; `Conflict` if the name is taken.
-    pub async fn create_team(&self, team: &TeamRow) -> Result<(), StoreError> {
+    /// Stores an organisation; `Conflict` if the name is taken.
+    pub async fn create_org(&self, org: &OrgRow) -> Result<(), StoreError> {
         let mut changes = self.pool.begin().await?;
         sqlx::query!(
-            "insert into team (id, name, models, created_at) values ($1, $2, $3, $4)",
+            "insert into org (id, name, created_at) values ($1, $2, $3)",
+            org.id,
+            org.name,
+            org.created_at,
+        )
+        .execute(&mut *changes)
+        .await
+        .or_conflict(|| format!("there is an organisation `{}` already", org.name))?;
+        commit_change(changes).await
+    }
+
+    /// All organisations, by name.
+    pub async fn orgs(&self) -> Result<Vec<OrgRow>, StoreError> {
+        Ok(
+            sqlx::query_as!(OrgRow, "select id, name, created_at from org order by name")
+                .fetch_all(&self.pool)
+                .await?,
+        )
+    }
+
+    /// Deletes the organisation of this name; `false` if there is none, `Conflict` while a
+    /// team or user belongs to it.
+    pub async fn delete_org(&self, name: &str) -> Result<bool, StoreError> {
+        let mut changes = self.pool.begin().await?;
+        let deleted = sqlx::query!("delete from org where name = $1", name)
+            .execute(&mut *changes)
+            .await
+            .or_conflict(|| {
+                format!("teams or users belong to the organisation `{name}`: delete them first")
+            })?;
+        if deleted.rows_affected() == 0 {
+            return Ok(false);
+        }
+        commit_change(changes).await?;
+        Ok(true)
+    }
+
+    /// Stores a team; `Conflict` if the name is taken, `Missing` if the organisation does not
+    /// exist.
+    pub async fn create_team(&self, team: &TeamRow) -> Result<(), StoreError> {
+        let mut changes = self.pool.begin().await?;
+        let org_id = match &team.org {
+            Some(name) => Some(lock_org(&mut changes, name).await?),
+            None => None,
+        };
+        sqlx::query!(
+            "insert into team (id, name, models, org_id, classification, created_at)
+             values ($1, $2, $3, $4, $5, $6)",
             team.id,
             team.name,
             team.models.as_deref(),
+            org_id,
+            team.classification,
             team.created_at,
         )
         .execute(&mut *changes)
@@ -41,14 +107,15 @@ impl Store {
     pub async fn teams(&self) -> Result<Vec<TeamRow>, StoreError> {
         Ok(sqlx::query_as!(
             TeamRow,
-            "select id, name, models, created_at from team order by name"
+            r#"select t.id, t.name, t.models, o.name as "org?", t.classification, t.created_at
+               from team t left join org o on o.id = t.org_id order by t.name"#
         )
         .fetch_all(&self.pool)
         .await?)
     }
 
     /// Deletes the team of this name; `false` if there is none, `Conflict` while it owns a
-    /// key that is not revoked. Its revoked keys stay, without a team.
+    /// key that is not revoked, or a user or agent. Its revoked keys stay, without a team.
     pub async fn delete_team(&self, name: &str) -> Result<bool, StoreError> {
         let mut changes = self.pool.begin().await?;
         sqlx::query!(
@@ -62,7 +129,9 @@ impl Store {
         let deleted = sqlx::query!("delete from team where name = $1", name)
             .execute(&mut *changes)
             .await
-            .or_conflict(|| format!("the team `{name}` still owns live keys: revoke them first"))?;
+            .or_conflict(|| {
+                format!("the team `{name}` still has live keys, users or agents: revoke or delete them first")
+            })?;
         if deleted.rows_affected() == 0 {
             return Ok(false);
         }

@@ -196,6 +196,12 @@ pub fn is_disguised(host: &str) -> bool {
     digits && literal(host).is_none()
 }
 
+/// Whether whoever writes `host` can mean nothing but this machine.
+#[must_use]
+pub fn is_this_machine(host: &str) -> bool {
+    is_localhost(host) || literal(host).is_some_and(|address| address.to_canonical().is_loopback())
+}
+
 /// RFC 6761: these names are loopback wherever they are asked for.
 fn is_localhost(host: &str) -> bool {
     let name = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();

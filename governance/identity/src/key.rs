@@ -11,7 +11,7 @@ use rand::distr::Alphanumeric;
 use rand::{CryptoRng, RngExt};
 use zeroize::Zeroizing;
 
-const PREFIX: &str = "lat_";
+pub(crate) const PREFIX: &str = "lat_";
 const RANDOM: usize = 32;
 const CHECKSUM: usize = 6;
 const LENGTH: usize = PREFIX.len() + RANDOM + CHECKSUM;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use lattice_kernel::{Code, Gate, Refusal};
 
 use crate::store::StoreFailure;
+use crate::token::COOL;
 
 pub(crate) fn missing() -> Refusal {
     refusal(
@@ -43,6 +44,14 @@ pub(crate) fn revoked() -> Refusal {
     )
 }
 
+/// Enabled again, the same key works: it need not be replaced.
+pub(crate) fn disabled() -> Refusal {
+    refusal(
+        Code::IdentityRevoked,
+        "The user or agent that the API key belongs to is disabled; the gateway's administrator can enable it again (`lattice user enable`, `lattice agent enable`).",
+    )
+}
+
 pub(crate) fn unavailable(failure: &StoreFailure) -> Refusal {
     refusal(
         Code::StoreUnavailable,
@@ -50,6 +59,75 @@ pub(crate) fn unavailable(failure: &StoreFailure) -> Refusal {
     )
     .retry_after(Duration::from_secs(2))
     .because(failure.to_string())
+}
+
+/// In the same words whatever is wrong with it: nobody learns how near they came.
+pub(crate) fn token_unknown() -> Refusal {
+    refusal(
+        Code::IdentityUnknown,
+        "The token does not count here; get a new one for this gateway's audience from the identity provider, or ask the gateway's administrator which one that is.",
+    )
+}
+
+pub(crate) fn token_expired() -> Refusal {
+    refusal(
+        Code::IdentityExpired,
+        "The token has expired; get a new one from the identity provider.",
+    )
+}
+
+pub(crate) fn keys_unavailable(issuer: &str) -> Refusal {
+    refusal(
+        Code::StoreUnavailable,
+        "The token cannot be checked because its identity provider does not answer; try again in a few seconds.",
+    )
+    .retry_after(COOL)
+    .because(format!("the keys of issuer {issuer} cannot be had"))
+}
+
+pub(crate) fn holder_disabled() -> Refusal {
+    refusal(
+        Code::IdentityRevoked,
+        "The user or agent behind this token or certificate is disabled; the gateway's administrator can enable it again.",
+    )
+}
+
+pub(crate) fn directory_unavailable(failure: &StoreFailure) -> Refusal {
+    refusal(
+        Code::StoreUnavailable,
+        "The caller cannot be looked up because the gateway's database does not answer; try again in a few seconds.",
+    )
+    .retry_after(Duration::from_secs(2))
+    .because(failure.to_string())
+}
+
+/// Neither a key nor a token.
+pub(crate) fn unrecognisable() -> Refusal {
+    refusal(
+        Code::IdentityUnknown,
+        "What was sent is neither a Lattice key, which begins with `lat_`, nor a token of an identity provider; send one of these, never a provider's key.",
+    )
+}
+
+pub(crate) fn certificate_missing() -> Refusal {
+    refusal(
+        Code::IdentityMissing,
+        "This gateway asks for a client certificate; connect with one that its administrator's authority has signed.",
+    )
+}
+
+pub(crate) fn certificate_unknown() -> Refusal {
+    refusal(
+        Code::IdentityUnknown,
+        "No user or agent has this client certificate; ask the gateway's administrator to assign one of its names, or send a Lattice key.",
+    )
+}
+
+pub(crate) fn certificate_expired() -> Refusal {
+    refusal(
+        Code::IdentityExpired,
+        "The client certificate has expired since the connection was made; connect again with a new one.",
+    )
 }
 
 fn refusal(code: Code, message: &str) -> Refusal {

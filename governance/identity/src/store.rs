@@ -16,23 +16,25 @@ pub trait KeyStore: Send + Sync {
         mac: &[u8; 32],
     ) -> impl Future<Output = Result<Option<KeyRow>, StoreFailure>> + Send;
 
-    /// A number that rises with every change to a key or a team, in the same
-    /// transaction as the change. Seen before its change is, it would let an old
-    /// row pass for a new one.
+    /// A number that rises with every change to whatever a principal is made of, in
+    /// the same transaction as the change. Seen before its change is, it would let
+    /// an old row pass for a new one.
     fn revision(&self) -> impl Future<Output = Result<i64, StoreFailure>> + Send;
 }
 
-/// One stored key and the team around it.
+/// One stored key and who holds it.
 #[derive(Debug, Clone)]
 pub struct KeyRow {
-    /// What it was found by.
+    /// What it was found by: the MAC of its secret, or of the one before while both count.
     pub mac: [u8; 32],
     /// Who holds it.
     pub principal: Principal,
-    /// From then on it no longer counts; `None`: never.
+    /// From then on the secret that was shown no longer counts; `None`: never.
     pub expires_at: Option<OffsetDateTime>,
     /// When it was taken back; any time at all means that it was.
     pub revoked_at: Option<OffsetDateTime>,
+    /// Whether the user or agent that it belongs to was disabled.
+    pub disabled: bool,
 }
 
 /// The store could not answer.

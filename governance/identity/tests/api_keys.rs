@@ -108,6 +108,7 @@ impl House {
             principal,
             expires_at: None,
             revoked_at: None,
+            disabled: false,
         };
         edit(&mut row);
         self.store.rows.lock().insert(mac, row);
@@ -172,7 +173,18 @@ async fn what_is_no_key_never_reaches_the_store() {
     let mut house = House::new();
     let right = house.stored("one").text();
     let damaged = right.expose().replace("lat_", "lat-");
-    for credential in ["", "sk-proj-abcdef", "' OR '1'='1", "lat_", &damaged] {
+    let credentials = [
+        "",
+        "sk-proj-abcdef",
+        "' OR '1'='1",
+        "lat_' OR '1'='1' -- 0000000000000000000000",
+        "lat_00000000000000000000000000000000' or 1",
+        "\"; drop table api_key; --",
+        "lat_\0",
+        "lat_",
+        &damaged,
+    ];
+    for credential in credentials {
         let refusal = house.show(credential).await.unwrap_err();
         assert_eq!(refusal.code, Code::IdentityUnknown, "{credential}");
     }
@@ -232,6 +244,21 @@ async fn a_revoked_key_is_refused_after_the_refresh() {
     assert_eq!(house.name(&key).await, Err(Code::IdentityRevoked));
     assert_eq!(house.name(&key).await, Err(Code::IdentityRevoked));
     assert_eq!(house.asked(), 2);
+}
+
+#[tokio::test]
+async fn a_key_whose_holder_is_disabled_is_refused_until_that_one_is_enabled() {
+    let mut house = House::new();
+    let key = house.stored("one");
+    assert!(house.name(&key).await.is_ok());
+    house.store(&key, "one", |row| row.disabled = true);
+    house.gate.poll().await.unwrap();
+    let refusal = house.show(key.text().expose()).await.unwrap_err();
+    assert_eq!(refusal.code, Code::IdentityRevoked);
+    assert!(refusal.message.contains("enable"), "{refusal}");
+    house.store(&key, "one", |_| ());
+    house.gate.poll().await.unwrap();
+    assert_eq!(house.name(&key).await, Ok("one".to_owned()));
 }
 
 #[tokio::test]

@@ -1,72 +1,98 @@
 //! Gate 2: one decision per target, from the cache where it was made before.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Instant;
 
+use arc_swap::ArcSwap;
 use lattice_kernel::gates::{Authorization, Decision, Denial, Verdict};
 use lattice_kernel::{Ask, Code, Principal, Target, ToolCall};
 use parking_lot::Mutex;
+use regorus::Value;
 use time::OffsetDateTime;
+use uuid::Uuid;
 
-use crate::cache::{Decisions, decisions};
+use crate::cache::{Decisions, Made};
+use crate::counts::{Counters, Counts};
+use crate::current::{Current, Key, Outcome, Question, Shadow, Source};
 use crate::decision::EvaluationError;
 use crate::input::Input;
+use crate::log::{Event, Sink};
+use crate::options::{Options, milliseconds};
 use crate::set::PolicySet;
 
-/// One policy set, asked through its cache.
+/// The policy set in force, asked through its cache.
+///
+/// A decision is that of a set which was in force at some moment between the call
+/// and its return: once [`Self::swap`] has returned, no call that begins gets a
+/// decision of the set before.
 pub struct Policy {
-    set: Arc<PolicySet>,
-    decisions: Decisions,
-    hits: AtomicU64,
-    misses: AtomicU64,
-    bypasses: AtomicU64,
-    failures: AtomicU64,
+    pub(crate) current: Current<PolicySet, ArcSwap<PolicySet>, Decisions>,
+    options: Options,
+    log: Option<Arc<dyn Sink>>,
+    counters: Counters,
+    /// When the set's data were last known to be fresh; milliseconds since 1970.
+    refreshed: AtomicI64,
     last_failure: Mutex<Option<EvaluationError>>,
+    last_mismatch: Mutex<Option<Mismatch>>,
 }
 
-/// How decisions came about, since the start.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Counts {
-    /// The cache had it.
-    pub hits: u64,
-    /// It was made and, unless that failed, kept.
-    pub misses: u64,
-    /// It was made for a set that cannot be cached.
-    pub bypasses: u64,
-    /// Of the last two, those that failed and so denied.
-    pub failures: u64,
+/// A decision that was kept and came out otherwise when it was made again: something
+/// sways decisions that is not in their keys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mismatch {
+    /// Of the set.
+    pub revision: Arc<str>,
+    /// What the decision made afresh, which counted, said.
+    pub allowed: bool,
 }
 
 impl Policy {
     /// Decisions of `set`.
     #[must_use]
-    pub fn new(set: PolicySet) -> Self {
+    pub fn new(set: PolicySet, options: Options) -> Self {
         Self {
-            set: Arc::new(set),
-            decisions: decisions(),
-            hits: AtomicU64::new(0),
-            misses: AtomicU64::new(0),
-            bypasses: AtomicU64::new(0),
-            failures: AtomicU64::new(0),
+            current: Current::new(Arc::new(set), Decisions::default()),
+            options,
+            log: None,
+            counters: Counters::default(),
+            refreshed: AtomicI64::new(i64::MIN),
             last_failure: Mutex::new(None),
+            last_mismatch: Mutex::new(None),
         }
     }
 
-    /// The set in use.
+    /// The same, with an event of each decision put into `log`.
+    #[must_use]
+    pub fn logged(mut self, log: Arc<dyn Sink>) -> Self {
+        self.log = Some(log);
+        self
+    }
+
+    /// The set in force.
     #[must_use]
     pub fn set(&self) -> Arc<PolicySet> {
-        self.set.clone()
+        self.current.set()
+    }
+
+    /// Puts `set` in force and returns the one before. What was decided under that
+    /// one is not found any more, and ages.
+    pub fn swap(&self, set: PolicySet) -> Arc<PolicySet> {
+        let before = self.current.swap(Arc::new(set));
+        self.counters.swapped();
+        before
+    }
+
+    /// The set in force held, at `at`, what the store holds.
+    pub fn refreshed(&self, at: OffsetDateTime) {
+        self.refreshed
+            .fetch_max(milliseconds(at), Ordering::Relaxed);
     }
 
     /// For metrics.
     #[must_use]
     pub fn counts(&self) -> Counts {
-        Counts {
-            hits: self.hits.load(Ordering::Relaxed),
-            misses: self.misses.load(Ordering::Relaxed),
-            bypasses: self.bypasses.load(Ordering::Relaxed),
-            failures: self.failures.load(Ordering::Relaxed),
-        }
+        self.counters.read()
     }
 
     /// Why the latest evaluation failed that did, for whoever runs the gateway;
@@ -76,26 +102,93 @@ impl Policy {
         self.last_failure.lock().clone()
     }
 
-    /// The decision, and whether the cache had it.
-    fn cached(
+    /// The latest of [`Counts::shadow_mismatches`].
+    #[must_use]
+    pub fn last_mismatch(&self) -> Option<Mismatch> {
+        self.last_mismatch.lock().clone()
+    }
+
+    fn ask(&self, at: OffsetDateTime, input: &Input<'_>, keep: bool) -> Verdict {
+        let stale = || {
+            let refreshed = self.refreshed.load(Ordering::Relaxed);
+            self.options.is_stale(refreshed, at)
+        };
+        let put = Put {
+            input,
+            keep: keep && self.options.cache && !stale(),
+            named: self.log.is_some(),
+        };
+        let doubt = || self.options.doubts(self.counters.hits());
+        let started = self.log.as_deref().map(|log| (log, Instant::now()));
+        self.current.ask(&put, doubt, |set, outcome| {
+            if let Some((log, started)) = started {
+                log.put(event(at, set, input, &outcome, started));
+            }
+            self.conclude(set, outcome)
+        })
+    }
+
+    /// What `set` decides on an input that was put together elsewhere: made afresh,
+    /// counted and logged.
+    ///
+    /// # Errors
+    /// [`EvaluationError`], which a caller has to take for a denial.
+    pub(crate) fn evaluate_json(
         &self,
-        set: &PolicySet,
-        key: [u8; 32],
-        input: &Input<'_>,
-    ) -> Result<(Arc<Decision>, bool), EvaluationError> {
-        // Requests that miss together wait for one evaluation; an error is kept
-        // for none but them.
-        let entry = self
-            .decisions
-            .entry(key)
-            .or_try_insert_with(|| set.evaluate(input).map(Arc::new));
-        let entry = entry.map_err(Arc::unwrap_or_clone)?;
-        let hit = !entry.is_fresh();
-        Ok((entry.into_value(), hit))
+        set: &Arc<PolicySet>,
+        at: OffsetDateTime,
+        input: Value,
+    ) -> Result<Arc<Decision>, EvaluationError> {
+        let started = Instant::now();
+        let answer = set.evaluate_value(input.clone()).map(Arc::new);
+        self.counters.decided(Source::Bypassed, None);
+        if let Some(log) = &self.log {
+            log.put(Event {
+                set: set.clone(),
+                at,
+                id: Uuid::now_v7(),
+                original: None,
+                texts: texts(&input),
+                input: Some(input),
+                answer: answer.clone(),
+                source: Source::Bypassed,
+                took: started.elapsed(),
+                requested_by: None,
+                gate: "authzen",
+            });
+        }
+        if let Err(error) = &answer {
+            self.failed(error.clone());
+        }
+        answer
+    }
+
+    fn conclude(&self, set: &PolicySet, outcome: Outcome<Made, EvaluationError>) -> Verdict {
+        let Outcome {
+            answer,
+            source,
+            shadow,
+        } = outcome;
+        self.counters.decided(source, shadow);
+        let decision = match answer {
+            Ok(made) => made.decision,
+            Err(error) => self.failed(error),
+        };
+        if shadow == Some(Shadow::Mismatch) {
+            *self.last_mismatch.lock() = Some(Mismatch {
+                revision: set.revision().clone(),
+                allowed: decision.allows(),
+            });
+        }
+        Verdict {
+            decision,
+            revision: set.revision().clone(),
+            cached: source == Source::Kept,
+        }
     }
 
     fn failed(&self, error: EvaluationError) -> Arc<Decision> {
-        self.failures.fetch_add(1, Ordering::Relaxed);
+        self.counters.failed();
         *self.last_failure.lock() = Some(error);
         let message = "The gateway's policy gave no decision on this request, so it is refused; tell whoever administers the gateway.";
         let reason = Denial {
@@ -112,27 +205,7 @@ impl Policy {
 
 impl Authorization for Policy {
     fn decide(&self, at: OffsetDateTime, who: &Principal, ask: &Ask, target: &Target) -> Verdict {
-        // One set for the key and for the evaluation.
-        let set = &*self.set;
-        let input = Input::new(who, ask, target, at);
-        let (counter, decided) = match set.cache_key(&input) {
-            None => (
-                &self.bypasses,
-                set.evaluate(&input)
-                    .map(|decision| (Arc::new(decision), false)),
-            ),
-            Some(key) => match self.cached(set, key, &input) {
-                Ok((decision, true)) => (&self.hits, Ok((decision, true))),
-                made => (&self.misses, made),
-            },
-        };
-        counter.fetch_add(1, Ordering::Relaxed);
-        let (decision, cached) = decided.unwrap_or_else(|error| (self.failed(error), false));
-        Verdict {
-            decision,
-            revision: set.revision().clone(),
-            cached,
-        }
+        self.ask(at, &Input::new(who, ask, target, at), true)
     }
 
     /// Never from the cache: the arguments of a call are its own.
@@ -144,14 +217,76 @@ impl Authorization for Policy {
         target: &Target,
         call: &ToolCall<'_>,
     ) -> Verdict {
-        let set = &*self.set;
-        let input = Input::new(who, ask, target, at).about(*call);
-        let decided = set.evaluate(&input).map(Arc::new);
-        self.bypasses.fetch_add(1, Ordering::Relaxed);
-        Verdict {
-            decision: decided.unwrap_or_else(|error| self.failed(error)),
-            revision: set.revision().clone(),
-            cached: false,
+        self.ask(at, &Input::new(who, ask, target, at).about(*call), false)
+    }
+}
+
+/// A question as it is put to a set.
+struct Put<'a> {
+    input: &'a Input<'a>,
+    keep: bool,
+    /// The decision is to have a name in the log.
+    named: bool,
+}
+
+impl Question<PolicySet> for Put<'_> {
+    type Answer = Made;
+    type Error = EvaluationError;
+
+    fn key(&self, set: &PolicySet) -> Option<Key> {
+        self.keep.then(|| set.cache_key(self.input)).flatten()
+    }
+
+    fn answer(&self, set: &PolicySet) -> Result<Made, EvaluationError> {
+        let decision = set.evaluate(self.input)?;
+        let id = self.named.then(Uuid::now_v7);
+        Ok(Made::new(decision, id, set.lasts(self.input)))
+    }
+}
+
+fn event(
+    at: OffsetDateTime,
+    set: &Arc<PolicySet>,
+    input: &Input<'_>,
+    outcome: &Outcome<Made, EvaluationError>,
+    started: Instant,
+) -> Event {
+    let made = outcome.answer.as_ref().ok().and_then(|made| made.id);
+    let (id, original) = match outcome.source {
+        Source::Kept => (Uuid::now_v7(), made),
+        Source::Made | Source::Bypassed => (made.unwrap_or_else(Uuid::now_v7), None),
+    };
+    Event {
+        set: set.clone(),
+        at,
+        id,
+        original,
+        input: set.document(input).ok(),
+        answer: outcome
+            .answer
+            .as_ref()
+            .map(|made| made.decision.clone())
+            .map_err(Clone::clone),
+        source: outcome.source,
+        took: started.elapsed(),
+        requested_by: input.source(),
+        gate: "authorization",
+        texts: input.texts(),
+    }
+}
+
+/// Bytes of its names and texts, and some for each value.
+fn texts(value: &Value) -> usize {
+    const EACH: usize = 32;
+    match value {
+        Value::String(text) => text.len() + EACH,
+        Value::Array(entries) => entries.iter().map(texts).sum::<usize>() + EACH,
+        Value::Object(fields) => {
+            let fields = fields
+                .iter()
+                .map(|(name, value)| texts(name) + texts(value));
+            fields.sum::<usize>() + EACH
         }
+        _ => EACH,
     }
 }

@@ -3,9 +3,11 @@
 use lattice_kernel::Code;
 use lattice_kernel::gates::{Decision, Denial, Obligation};
 use regorus::Value;
+use serde_json::json;
 
-/// Reasons and obligations that one decision may have.
-const ENTRIES: usize = 64;
+/// Reasons and obligations that one decision may have. The shipped set has an
+/// obligation for each tool that it takes out of a request.
+const ENTRIES: usize = 1024;
 /// Characters of a message that a caller is shown.
 const MESSAGE: usize = 512;
 /// Bytes of one obligation. A longer one cannot be cut, so it is an error.
@@ -28,6 +30,43 @@ pub enum EvaluationError {
     /// A tool call was to be judged whose arguments are not a JSON object.
     #[error("the arguments of the tool call are not a JSON object that the engine reads")]
     Arguments,
+}
+
+impl EvaluationError {
+    /// One word, which quotes neither policy nor input.
+    pub(crate) fn code(&self) -> &'static str {
+        match self {
+            Self::Failed(_) => "failed",
+            Self::Undefined => "undefined",
+            Self::Malformed(_) => "malformed",
+            Self::Arguments => "arguments",
+        }
+    }
+}
+
+/// The form that [`read`] reads.
+pub(crate) fn write(decision: &Decision) -> serde_json::Value {
+    let deny = decision.deny.iter().map(|denial| {
+        let Denial { code, message } = denial;
+        json!({"code": code.as_str(), "msg": &**message})
+    });
+    // Text of ours, which is JSON.
+    let parsed = |text: &str| serde_json::from_str(text).unwrap_or(serde_json::Value::Null);
+    let obligations = decision
+        .obligations
+        .iter()
+        .map(|obligation| match obligation {
+            Obligation::DropTool(name) => json!({"type": "drop_tool", "name": &**name}),
+            Obligation::SetArguments(text) => {
+                json!({"type": "set_arguments", "arguments": parsed(text)})
+            }
+            Obligation::Unknown(text) => parsed(text),
+        });
+    json!({
+        "allow": decision.allow,
+        "deny": deny.collect::<Vec<_>>(),
+        "obligations": obligations.collect::<Vec<_>>(),
+    })
 }
 
 /// Reads `{"allow": bool, "deny": [{"code", "msg"}], "obligations": [{…}]}`; each
@@ -66,7 +105,7 @@ fn entries<'a>(
     };
     if entries.len() > ENTRIES {
         return Err(EvaluationError::Malformed(
-            "a list has more than 64 entries",
+            "a list has more than 1024 entries",
         ));
     }
     Ok(entries)
@@ -97,14 +136,14 @@ fn obligation(entry: &Value) -> Result<Obligation, EvaluationError> {
     match (&**kind, &entry["name"], &entry["arguments"]) {
         ("drop_tool", Value::String(name), _) => Ok(Obligation::DropTool((&**name).into())),
         ("set_arguments", _, arguments @ Value::Object(_)) => {
-            json(arguments, ARGUMENTS).map(Obligation::SetArguments)
+            canonical(arguments, ARGUMENTS).map(Obligation::SetArguments)
         }
-        _ => json(entry, OBLIGATION).map(Obligation::Unknown),
+        _ => canonical(entry, OBLIGATION).map(Obligation::Unknown),
     }
 }
 
 /// Canonical JSON of at most so many bytes.
-fn json(value: &Value, most: usize) -> Result<Box<str>, EvaluationError> {
+fn canonical(value: &Value, most: usize) -> Result<Box<str>, EvaluationError> {
     match serde_json::to_string(value) {
         Ok(text) if text.len() <= most => Ok(text.into()),
         _ => Err(EvaluationError::Malformed("an obligation is too long")),
@@ -173,6 +212,18 @@ mod tests {
     }
 
     #[test]
+    fn what_was_read_is_written_as_it_was() {
+        let text = r#"{"allow": false, "deny": [{"code": "policy_tool", "msg": "No."}], "obligations": [
+            {"type": "drop_tool", "name": "shell"}, {"type": "set_arguments", "arguments": {"a": [1, "x"]}},
+            {"type": "mask", "a": {"b": null}}]}"#;
+        let written = write(&read_json(text).unwrap());
+        assert_eq!(
+            written,
+            serde_json::from_str::<serde_json::Value>(text).unwrap()
+        );
+    }
+
+    #[test]
     fn a_long_message_is_cut_between_characters() {
         let text = format!(
             r#"{{"allow": true, "deny": [{{"code": "x", "msg": "{}"}}], "obligations": []}}"#,
@@ -189,7 +240,7 @@ mod tests {
         );
         let many = format!(
             r#"{{"allow": true, "deny": [], "obligations": [{}{{"type": "x"}}]}}"#,
-            r#"{"type": "x"},"#.repeat(64)
+            r#"{"type": "x"},"#.repeat(1024)
         );
         for text in [
             "true",

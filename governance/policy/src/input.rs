@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::time::Duration;
 
 use lattice_kernel::principal::{Grant, Named, Subject};
 use lattice_kernel::{Ask, Principal, Target, ToolCall};
@@ -24,6 +25,7 @@ pub struct Input<'a> {
     call: Option<ToolCall<'a>>,
     weekday: Weekday,
     minute_of_day: u64,
+    second: u8,
 }
 
 impl<'a> Input<'a> {
@@ -39,7 +41,21 @@ impl<'a> Input<'a> {
             call: None,
             weekday: at.weekday(),
             minute_of_day,
+            second: at.second(),
         }
+    }
+
+    /// For how long it stays the same question, where its set sees these fields of
+    /// the context: to the end of the minute or the day.
+    pub(crate) fn lasts(&self, context: Footprint) -> Duration {
+        let day = 24 * 60 * 60;
+        let minute = 60 - u64::from(self.second.min(59));
+        let left = |field| match field {
+            Field::MinuteOfDay => minute,
+            Field::Weekday => day - 60 * (self.minute_of_day + 1) + minute,
+            _ => day,
+        };
+        Duration::from_secs(context.fields().map(left).min().unwrap_or(day))
     }
 
     /// The question about a tool call in the reply instead.
@@ -49,6 +65,20 @@ impl<'a> Input<'a> {
             call: Some(call),
             ..self
         }
+    }
+
+    /// The caller's address.
+    pub(crate) fn source(&self) -> Option<IpAddr> {
+        self.ask.source
+    }
+
+    /// Bytes of those of its texts whose length a caller chooses.
+    pub(crate) fn texts(&self) -> usize {
+        let call = self
+            .call
+            .map_or(0, |call| call.name.len() + call.arguments.len());
+        let tools: usize = self.ask.tools.iter().map(|tool| tool.len() + 32).sum();
+        call + tools
     }
 
     /// What the policy sees, with only these fields of the context.
@@ -73,10 +103,11 @@ impl<'a> Input<'a> {
         text.map_err(|error| EvaluationError::Failed(error.to_string()))
     }
 
-    /// The cache key: `seed`, which stands for the set, and all that
+    /// The cache key: `seed`, which stands for the set, the tenant, and all that
     /// [`Self::document`] holds.
     pub(crate) fn digest(&self, context: Footprint, seed: &Sha256) -> [u8; 32] {
         let mut fingerprint = Fingerprint(seed.clone());
+        fingerprint.tenant(self.who);
         self.visit(context, &mut fingerprint);
         fingerprint.0.finalize().into()
     }
@@ -200,7 +231,8 @@ fn roles(grants: &[Grant]) -> BTreeSet<&str> {
     grants.iter().map(|grant| &*grant.role).collect()
 }
 
-fn weekday(day: Weekday) -> &'static str {
+/// The name of the day in policy input.
+pub(crate) fn weekday(day: Weekday) -> &'static str {
     match day {
         Weekday::Monday => "monday",
         Weekday::Tuesday => "tuesday",
@@ -288,6 +320,18 @@ fn array(values: impl Iterator<Item = Value>) -> Value {
 struct Fingerprint(Sha256);
 
 impl Fingerprint {
+    /// Tenants never share an entry, whatever else is alike: names are unique within
+    /// one only, and a fault elsewhere in the key must not reach beyond it.
+    fn tenant(&mut self, who: &Principal) {
+        let (tag, id) = match (&who.org, &who.team) {
+            (Some(org), _) => (12, org.id),
+            (None, Some(team)) => (11, team.id),
+            (None, None) => (10, Uuid::nil()),
+        };
+        self.0.update([tag]);
+        self.0.update(id.as_bytes());
+    }
+
     fn text(&mut self, text: &str) {
         self.0.update((text.len() as u64).to_le_bytes());
         self.0.update(text);

@@ -17,18 +17,26 @@
 //! is [`authoring`].
 
 pub mod authoring;
+pub mod authzen;
 mod cache;
+mod counts;
+mod current;
 pub mod decide;
 mod decision;
 mod footprint;
 pub mod gate;
 pub mod input;
+pub mod log;
+mod options;
+mod seed;
 pub mod set;
 #[cfg(test)]
 mod tests;
 
-pub use decide::{Counts, Policy};
+pub use counts::Counts;
+pub use decide::{Mismatch, Policy};
 pub use decision::EvaluationError;
 pub use gate::fault::{Fault, Position};
 pub use input::Input;
+pub use options::Options;
 pub use set::{LoadError, PolicySet, Sources, StoreData};

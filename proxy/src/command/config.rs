@@ -114,6 +114,15 @@ fn check(named: Option<PathBuf>) -> Done {
             .map_or_else(|| "shipped".into(), |dir| dir.display().to_string()),
         policy.revision()
     );
+    for issuer in &config.identity.oidc {
+        println!(
+            "  oidc       {} (for {})",
+            issuer.keys.issuer, issuer.audience
+        );
+    }
+    for certificate in &config.identity.certificates {
+        println!("  client     {} is {}", certificate.name, certificate.to);
+    }
     println!("  budgets    {}", config.budgets.len());
     for (listener, end) in ends {
         println!("  {listener}: certificate until {}", moment(end));

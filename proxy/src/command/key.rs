@@ -13,6 +13,7 @@ use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
 use crate::cli::{self, KeyCommand, Listing};
+use crate::command::force::in_force;
 use crate::command::{CommandError, Done, table, with_state};
 use crate::config::Config;
 use crate::state::State;
@@ -23,6 +24,9 @@ struct Issued {
     name: String,
     key: String,
     id: Uuid,
+    /// Until when the secret before counts too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    former_until: Option<String>,
 }
 
 /// What is shown of a key afterwards.
@@ -31,10 +35,13 @@ struct Key {
     name: String,
     id: Uuid,
     team: Option<String>,
+    user: Option<String>,
+    agent: Option<String>,
     models: Option<Vec<String>>,
     state: &'static str,
     created_at: Option<String>,
     expires_at: Option<String>,
+    former_until: Option<String>,
 }
 
 /// Runs one of them.
@@ -55,21 +62,41 @@ async fn act(config: &Config, state: &State, command: KeyCommand) -> Done {
                 .revoke_key(&key, SystemClock.now())
                 .await?
                 .ok_or_else(|| no_key(&key))?;
-            println!(
-                "key {} revoked; running gateways refuse it within two seconds",
-                revoked.name
-            );
+            let force = in_force(&state.store).await;
+            println!("key {} revoked; {force}", revoked.name);
         }
-        KeyCommand::Rotate { key, listing } => {
-            let secret = LatticeKey::generate(&mut rand::rng());
-            let rotated = state
-                .store
-                .rotate_key(&key, &state.pepper.mac(&secret))
-                .await?;
-            show(&listing, rotated.ok_or_else(|| no_key(&key))?, &secret)?;
-        }
+        KeyCommand::Rotate {
+            key,
+            overlap,
+            listing,
+        } => rotate(state, &key, overlap.as_deref(), &listing).await?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+async fn rotate(
+    state: &State,
+    key: &str,
+    overlap: Option<&str>,
+    listing: &Listing,
+) -> Result<(), CommandError> {
+    let now = SystemClock.now();
+    let former_until = overlap
+        .map(|span| end_of(now, "--overlap", span))
+        .transpose()?;
+    let secret = LatticeKey::generate(&mut rand::rng());
+    let mac = state.pepper.mac(&secret);
+    let rotated = state.store.rotate_key(key, &mac, former_until).await?;
+    show(listing, rotated.ok_or_else(|| no_key(key))?, &secret)?;
+    let force = in_force(&state.store).await;
+    if !listing.json {
+        let ends = former_until.and_then(seconds);
+        let ends = ends.map_or("is unknown from now on".into(), |end| {
+            format!("counts until {end}")
+        });
+        println!("the old secret {ends}; {force}");
+    }
+    Ok(())
 }
 
 async fn create(config: &Config, state: &State, new: cli::NewKey) -> Result<(), CommandError> {
@@ -78,7 +105,7 @@ async fn create(config: &Config, state: &State, new: cli::NewKey) -> Result<(), 
     let expires_at = new
         .expires
         .as_deref()
-        .map(|span| expiry(now, span))
+        .map(|span| end_of(now, "--expires", span))
         .transpose()?;
     let budget = new
         .budget_usd
@@ -91,6 +118,7 @@ async fn create(config: &Config, state: &State, new: cli::NewKey) -> Result<(), 
             id: Uuid::now_v7(),
             name: &new.name,
             team: new.team.as_deref(),
+            owner: new.owner.owner(),
             mac: &state.pepper.mac(&secret),
             models: new.models.as_deref(),
             created_at: now,
@@ -137,6 +165,7 @@ fn show(listing: &Listing, row: KeyRow, secret: &LatticeKey) -> std::io::Result<
         name: row.name,
         key: secret.text().expose().to_owned(),
         id: row.id,
+        former_until: row.former_until.and_then(seconds),
     };
     if listing.json {
         return table::print_json(&issued);
@@ -160,7 +189,16 @@ async fn list(state: &State, listing: &Listing) -> Result<(), CommandError> {
     table::print(
         listing.json,
         &keys,
-        ["NAME", "TEAM", "MODELS", "STATE", "EXPIRES", "ID"],
+        [
+            "NAME",
+            "TEAM",
+            "OWNER",
+            "MODELS",
+            "STATE",
+            "EXPIRES",
+            "OLD SECRET",
+            "ID",
+        ],
         |key| {
             let or =
                 |value: &Option<String>, none: &str| value.clone().unwrap_or_else(|| none.into());
@@ -168,12 +206,17 @@ async fn list(state: &State, listing: &Listing) -> Result<(), CommandError> {
                 .models
                 .as_ref()
                 .map_or_else(|| "all".into(), |models| models.join(","));
+            let user = key.user.as_ref().map(|user| format!("user {user}"));
+            let agent = key.agent.as_ref().map(|agent| format!("agent {agent}"));
+            let former = key.former_until.as_ref();
             [
                 key.name.clone(),
                 or(&key.team, "-"),
+                or(&agent.or(user), "-"),
                 models,
                 key.state.into(),
                 or(&key.expires_at, "never"),
+                or(&former.map(|end| format!("until {end}")), "-"),
                 key.id.to_string(),
             ]
         },
@@ -186,22 +229,27 @@ impl Key {
         let state = match (row.revoked_at, row.expires_at) {
             (Some(_), _) => "revoked",
             (None, Some(end)) if end <= now => "expired",
+            _ if row.disabled => "disabled",
             _ => "live",
         };
+        let former = row.former_until.filter(|end| state == "live" && *end > now);
         Self {
             name: row.name,
             id: row.id,
             team: row.team_name,
+            user: row.user_name,
+            agent: row.agent_name,
             models: row.models,
             state,
             created_at: seconds(row.created_at),
             expires_at: row.expires_at.and_then(seconds),
+            former_until: former.and_then(seconds),
         }
     }
 }
 
 /// A time for people: what is below a second only makes columns ragged.
-fn seconds(at: OffsetDateTime) -> Option<String> {
+pub fn seconds(at: OffsetDateTime) -> Option<String> {
     at.replace_nanosecond(0).ok()?.format(&Rfc3339).ok()
 }
 
@@ -219,10 +267,10 @@ pub fn check_name(name: &str) -> Result<(), CommandError> {
     Ok(())
 }
 
-fn expiry(now: OffsetDateTime, span: &str) -> Result<OffsetDateTime, CommandError> {
+fn end_of(now: OffsetDateTime, option: &str, span: &str) -> Result<OffsetDateTime, CommandError> {
     let wrong = || {
         CommandError::Usage(format!(
-            "--expires {span:?} is not a span; write for instance 12h, 90d or 52w"
+            "{option} {span:?} is not a span; write for instance 12h, 90d or 52w"
         ))
     };
     let unit = span.chars().last().ok_or_else(wrong)?;
@@ -230,17 +278,19 @@ fn expiry(now: OffsetDateTime, span: &str) -> Result<OffsetDateTime, CommandErro
         .strip_suffix(unit)
         .and_then(|count| count.parse().ok())
         .ok_or_else(wrong)?;
-    let hours = match unit {
-        'h' => 1,
-        'd' => 24,
-        'w' => 24 * 7,
+    let minutes = match unit {
+        'm' => 1,
+        'h' => 60,
+        'd' => 60 * 24,
+        'w' => 60 * 24 * 7,
         _ => return Err(wrong()),
     };
-    let hours = count
-        .checked_mul(hours)
-        .filter(|hours| (1..=24 * 36_525).contains(hours))
+    let minutes = count
+        .checked_mul(minutes)
+        .filter(|minutes| (1..=60 * 24 * 36_525).contains(minutes))
         .ok_or_else(wrong)?;
-    now.checked_add(Duration::hours(hours)).ok_or_else(wrong)
+    now.checked_add(Duration::minutes(minutes))
+        .ok_or_else(wrong)
 }
 
 fn no_key(key: &str) -> CommandError {
@@ -258,12 +308,19 @@ mod tests {
     fn spans_are_read_and_nonsense_is_refused() {
         let now = datetime!(2026-11-23 0:00 UTC);
         assert_eq!(
-            expiry(now, "12h").ok(),
+            end_of(now, "--expires", "12h").ok(),
             Some(datetime!(2026-11-23 12:00 UTC))
         );
-        assert_eq!(expiry(now, "2w").ok(), Some(datetime!(2026-12-07 0:00 UTC)));
+        assert_eq!(
+            end_of(now, "--expires", "2w").ok(),
+            Some(datetime!(2026-12-07 0:00 UTC))
+        );
+        assert_eq!(
+            end_of(now, "--overlap", "30m").ok(),
+            Some(datetime!(2026-11-23 0:30 UTC))
+        );
         for wrong in ["", "d", "-1d", "0h", "1", "1y", "99999999999999w", "1é"] {
-            assert!(expiry(now, wrong).is_err(), "{wrong}");
+            assert!(end_of(now, "--expires", wrong).is_err(), "{wrong}");
         }
     }
 }

@@ -1,19 +1,25 @@
 //! The commands. Exit codes: 0 done or sound, 1 a check failed, 2 used wrongly
 //! or could not be done.
 
+pub mod agent;
 pub mod audit;
 pub mod budget;
+pub mod certificate;
 pub mod config;
 pub mod doctor;
+mod force;
 pub mod import;
 pub mod key;
 pub mod model;
+pub mod org;
 pub mod policy;
 pub mod quickstart;
+pub mod role;
 pub mod run;
 pub mod server;
 mod table;
 pub mod team;
+pub mod user;
 
 use std::future::Future;
 use std::path::PathBuf;

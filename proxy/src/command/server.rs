@@ -8,27 +8,28 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use lattice_audit::{Journal, Mode, OnFull, Options, Recovered};
-use lattice_identity::ApiKeys;
+use lattice_identity::{ApiKeys, Certificates, Pepper, Remembered, Tokens};
 use lattice_kernel::{Clock as _, Gates, SystemClock};
 use lattice_policy::Policy;
 use lattice_providers::{Directory, Memory, Remote};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::activity::Activity;
-use crate::background;
+use crate::background::{self, in_time};
 use crate::books::Books;
 use crate::catalog::Catalog;
 use crate::command::config::policy_set;
 use crate::command::{CommandError, Done};
 use crate::config::{Config, load};
+use crate::data::documents::Documents;
 use crate::data::local::{self, Reach};
 use crate::data::pool::Pool;
 use crate::data::transport::Upstreams;
 use crate::gates::audit::{AuditTrail, timestamp};
 use crate::gates::constraints::Budgets;
-use crate::gateway::{Gateway, Patience};
+use crate::gateway::{Doorkeeper, Gateway, Patience};
 use crate::listen::{self, Addresses, Listeners};
 use crate::metrics::Metrics;
 use crate::state::{self, State};
@@ -121,7 +122,8 @@ impl Running {
         state: State,
         (journal, recovered): (Journal, Recovered),
     ) -> Result<Self, CommandError> {
-        let (gateway, managed) = assemble(config, state, &journal, &recovered, listeners.acceptors()).await?;
+        let (gateway, managed) =
+            assemble(config, state, &journal, &recovered, listeners.acceptors()).await?;
         let (stop, stopping) = watch::channel(false);
         let background = background::start(&gateway, managed.as_ref());
         let serving = listen::serve(listeners, &gateway, &stopping)?;
@@ -170,6 +172,9 @@ impl Running {
             drop(tokio::time::timeout(CUT, gateway.activity.idle()).await);
         }
         background.stop_periodic().await;
+        if let Err(error) = in_time(gateway.store.unfollow(&gateway.node)).await {
+            tracing::debug!(%error, "the store does not know that this gateway has stopped");
+        }
         gateway.gates.audit.write_rest(SystemClock.now());
         finish_journal(&journal, &mut background).await;
         drop((serving, background));
@@ -194,11 +199,7 @@ async fn assemble(
     } = state;
     settle_the_past(journal, recovered, &store).await?;
     let books = Arc::new(Books::open(store.clone(), config.budgets.clone()).await?);
-    let identity = ApiKeys::new(store.clone(), pepper, SystemClock);
-    identity
-        .poll()
-        .await
-        .map_err(|error| CommandError::Failed(error.to_string()))?;
+    let identity = doorkeeper(config, &store, pepper).await?;
     let catalog = Catalog::new(config);
     let metrics =
         Metrics::install(&catalog).map_err(|error| CommandError::Failed(error.to_string()))?;
@@ -224,8 +225,11 @@ async fn assemble(
         books,
         journal: journal.clone(),
         store,
+        node: node_name(&config.data_dir)?,
+        changed: Notify::new(),
         stopping: AtomicBool::new(false),
         patience: watch::Sender::new(Patience::Unlimited),
+        documents: Documents::new(config.egress.clone()),
         pool,
         providers: config
             .providers
@@ -240,6 +244,29 @@ async fn assemble(
         tls,
     };
     Ok((Arc::new(gateway), managed.map(Arc::new)))
+}
+
+/// Gate 1: keys, tokens and certificates over one store, and as current as each other.
+async fn doorkeeper(
+    config: &Config,
+    store: &lattice_store::Store,
+    pepper: Pepper,
+) -> Result<Doorkeeper, CommandError> {
+    let keys = ApiKeys::new(store.clone(), pepper, SystemClock);
+    keys.poll()
+        .await
+        .map_err(|error| CommandError::Failed(error.to_string()))?;
+    let people = Remembered::new(store.clone(), keys.freshness(), SystemClock);
+    let people = Arc::new(people);
+    let identity = &config.identity;
+    let tokens = Tokens::new(identity.oidc.clone(), people.clone(), SystemClock);
+    let clients = config.tls.as_ref().and_then(|tls| tls.clients.as_ref());
+    Ok(Doorkeeper {
+        keys,
+        tokens: Arc::new(tokens),
+        certificates: Certificates::new(identity.certificates.clone(), people, SystemClock),
+        certificate_required: clients.is_some_and(|clients| clients.required),
+    })
 }
 
 /// Everything that an earlier process left: intents without an outcome are

@@ -18,6 +18,8 @@ struct Team {
     name: String,
     id: Uuid,
     models: Option<Vec<String>>,
+    org: Option<String>,
+    classification: Option<String>,
 }
 
 impl From<TeamRow> for Team {
@@ -26,6 +28,8 @@ impl From<TeamRow> for Team {
             name: row.name,
             id: row.id,
             models: row.models,
+            org: row.org,
+            classification: row.classification,
         }
     }
 }
@@ -43,13 +47,18 @@ async fn act(state: &State, command: TeamCommand) -> Done {
         TeamCommand::Create {
             name,
             models,
+            org,
+            classification,
             listing,
         } => {
             check_name(&name)?;
+            classification.as_deref().map(check_name).transpose()?;
             let row = TeamRow {
                 id: Uuid::now_v7(),
                 name,
                 models,
+                org,
+                classification,
                 created_at: SystemClock.now(),
             };
             state.store.create_team(&row).await?;
@@ -68,13 +77,26 @@ async fn act(state: &State, command: TeamCommand) -> Done {
                 .into_iter()
                 .map(Team::from)
                 .collect();
-            table::print(listing.json, &teams, ["NAME", "MODELS", "ID"], |team| {
-                let models = team
-                    .models
-                    .as_ref()
-                    .map_or_else(|| "all".into(), |models| models.join(","));
-                [team.name.clone(), models, team.id.to_string()]
-            })?;
+            table::print(
+                listing.json,
+                &teams,
+                ["NAME", "ORG", "CLASSIFICATION", "MODELS", "ID"],
+                |team| {
+                    let or_none =
+                        |value: &Option<String>| value.clone().unwrap_or_else(|| "-".into());
+                    let models = team
+                        .models
+                        .as_ref()
+                        .map_or_else(|| "all".into(), |models| models.join(","));
+                    [
+                        team.name.clone(),
+                        or_none(&team.org),
+                        or_none(&team.classification),
+                        models,
+                        team.id.to_string(),
+                    ]
+                },
+            )?;
         }
         TeamCommand::Delete { name } => {
             if !state.store.delete_team(&name).await? {

@@ -11,6 +11,7 @@ use lattice_kernel::{Balance, NanoUsd, Routing, Secret};
 use lattice_limits::{Budget, Mode, ScopeKind, Window};
 use lattice_providers::{Egress, FlatPrice, Provider};
 
+use crate::config::identity::{self, Identity};
 use crate::config::load::ConfigError;
 use crate::config::providers::{self, Local};
 use crate::config::raw::{self, Raw, SecretSource};
@@ -47,6 +48,8 @@ pub struct Config {
     pub base_urls: HashMap<Arc<str>, Box<str>>,
     /// What clients may ask for.
     pub models: Vec<Model>,
+    /// Who is recognised beside the holders of keys.
+    pub identity: Identity,
     /// The folder of the policy set; `None`: the shipped one.
     pub policy_dir: Option<PathBuf>,
     /// Budgets that the file declares.
@@ -134,16 +137,7 @@ impl Config {
     /// # Errors
     /// The first value that cannot be used.
     pub fn check(raw: Raw, base: &Path) -> Result<Self, ConfigError> {
-        let server = &raw.server;
-        let tls = tls("server.tls", server.tls.as_ref(), base)?;
-        let admin_tls = self::tls("server.admin_tls", server.admin_tls.as_ref(), base)?;
-        let plain = |tls: &Option<Files>| tls.is_none() && !server.insecure;
-        let listen = listener(["server.listen", "server.tls"], &server.listen, plain(&tls))?;
-        let admin_listen = listener(
-            ["server.admin_listen", "server.admin_tls"],
-            &server.admin_listen,
-            plain(&admin_tls),
-        )?;
+        let [(listen, tls), (admin_listen, admin_tls)] = listeners(&raw.server, base)?;
         let database = match &raw.database.url {
             Some(source) => Database::Url(secret("database.url", source, base)?),
             None => Database::Managed {
@@ -189,6 +183,14 @@ impl Config {
             }
             providers.push(checked.provider);
         }
+        let identity = identity::check(&raw.identity, &egress)?;
+        if !identity.certificates.is_empty() && tls.as_ref().is_none_or(|tls| tls.clients.is_none())
+        {
+            return Err(ConfigError::invalid(
+                "identity.certificates",
+                "can be shown by nobody: clients are asked for certificates where `server.tls.client_ca` is set",
+            ));
+        }
         Ok(Self {
             listen,
             admin_listen,
@@ -204,6 +206,7 @@ impl Config {
             local,
             base_urls,
             models,
+            identity,
             policy_dir: raw.policy.dir.map(|dir| base.join(dir)),
             budgets: check_budgets(&raw.budgets)?,
             audit: Audit {
@@ -235,30 +238,40 @@ impl Config {
     }
 }
 
-/// An address to listen on, at the first key; one that other machines can reach wants
-/// TLS, at the second, or to be told that it is meant so.
-fn listener([at, tls]: [&str; 2], text: &str, only_here: bool) -> Result<SocketAddr, ConfigError> {
-    let address = address(at, text)?;
-    if only_here && !address.ip().is_loopback() {
-        return Err(ConfigError::invalid(
-            at,
-            format!(
-                "{address} can be reached by other machines in plain HTTP; set `{tls}: {{ cert: PATH, key: PATH }}`, keep to 127.0.0.1 behind a TLS proxy, or say `server.insecure: true`"
-            ),
-        ));
-    }
-    Ok(address)
+/// That of clients and that of admin, each with its TLS.
+fn listeners(
+    server: &raw::Server,
+    base: &Path,
+) -> Result<[(SocketAddr, Option<Files>); 2], ConfigError> {
+    let check = |[at, at_tls]: [&'static str; 2], text, section: &Option<raw::Tls>| {
+        let section = section.as_ref();
+        let tls = section
+            .map(|section| tls(at_tls, section, base))
+            .transpose()?;
+        let address = address(at, text)?;
+        // One that other machines can reach wants TLS, or to be told that it is meant so.
+        if tls.is_none() && !address.ip().is_loopback() && !server.insecure {
+            return Err(ConfigError::invalid(
+                at,
+                format!(
+                    "{address} can be reached by other machines in plain HTTP; set `{at_tls}: {{ cert: PATH, key: PATH }}`, keep to 127.0.0.1 behind a TLS proxy, or say `server.insecure: true`"
+                ),
+            ));
+        }
+        Ok((address, tls))
+    };
+    Ok([
+        check(["server.listen", "server.tls"], &server.listen, &server.tls)?,
+        check(
+            ["server.admin_listen", "server.admin_tls"],
+            &server.admin_listen,
+            &server.admin_tls,
+        )?,
+    ])
 }
 
 /// Where the files are; what is in them is read by those who serve with them.
-fn tls(
-    at: &'static str,
-    tls: Option<&raw::Tls>,
-    base: &Path,
-) -> Result<Option<Files>, ConfigError> {
-    let Some(tls) = tls else {
-        return Ok(None);
-    };
+fn tls(at: &'static str, tls: &raw::Tls, base: &Path) -> Result<Files, ConfigError> {
     if tls.client_ca.is_none() && (tls.client_auth.is_some() || tls.client_crl.is_some()) {
         return Err(ConfigError::invalid(
             format!("{at}.client_ca"),
@@ -270,12 +283,12 @@ fn tls(
         crl: tls.client_crl.as_ref().map(|crl| base.join(crl)),
         required: tls.client_auth != Some(raw::ClientAuth::Optional),
     });
-    Ok(Some(Files {
+    Ok(Files {
         at,
         cert: base.join(&tls.cert),
         key: base.join(&tls.key),
         clients,
-    }))
+    })
 }
 
 fn address(at: &str, text: &str) -> Result<SocketAddr, ConfigError> {

@@ -2,6 +2,7 @@
 //! runs on. Nothing past start-up sees the raw form.
 
 pub mod checked;
+pub mod identity;
 pub mod load;
 pub mod providers;
 pub mod raw;

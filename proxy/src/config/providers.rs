@@ -241,9 +241,13 @@ fn timeouts(at: &str, raw: &raw::Timeouts) -> Result<Timeouts, ConfigError> {
 /// An address that is written out is judged before anything is sent; what a name
 /// resolves to can only be judged when it is dialled.
 pub fn admit(egress: &Egress, provider: &Provider) -> Result<(), ConfigError> {
-    let refused =
-        |what| ConfigError::invalid(format!("providers.{}.base_url", provider.name), what);
-    let host = &*provider.host;
+    let at = format!("providers.{}.base_url", provider.name);
+    admit_host(egress, &at, &provider.host)
+}
+
+/// The same for the host of any URL, which stands at `at`.
+pub(super) fn admit_host(egress: &Egress, at: &str, host: &str) -> Result<(), ConfigError> {
+    let refused = |what| ConfigError::invalid(at, what);
     if egress::is_disguised(host) {
         return Err(refused(format!(
             "{host:?} is a number that may be taken for an address; write the address as four decimal numbers, or a host name"
@@ -334,16 +338,16 @@ fn is_path(model: &str) -> bool {
 }
 
 /// The parts of a base URL.
-struct Url<'a> {
-    tls: bool,
+pub(super) struct Url<'a> {
+    pub(super) tls: bool,
     authority: &'a str,
-    host: &'a str,
+    pub(super) host: &'a str,
     port: u16,
     path: &'a str,
 }
 
 impl<'a> Url<'a> {
-    fn parse(url: &'a str) -> Option<Self> {
+    pub(super) fn parse(url: &'a str) -> Option<Self> {
         let uri: http::Uri = url.parse().ok()?;
         let (tls, rest) = match uri.scheme_str()? {
             "https" => (true, url.get("https://".len()..)?),

@@ -23,6 +23,8 @@ pub struct Raw {
     pub providers: BTreeMap<String, Provider>,
     /// The names that clients ask for.
     pub models: Vec<Model>,
+    /// Who is recognised beside the holders of keys.
+    pub identity: Identity,
     /// The Rego policy set.
     pub policy: Policy,
     /// Limits on what teams and keys may cost.
@@ -281,6 +283,89 @@ pub struct Price {
     pub output_usd_per_mtok: f64,
 }
 
+/// Who is recognised beside the holders of keys.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Identity {
+    /// Providers of OpenID whose tokens count, sent where a key would be.
+    pub oidc: Vec<Oidc>,
+    /// Client certificates and whose they are; the store may hold more. Needs `server.tls.client_ca`.
+    pub certificates: Vec<Certificate>,
+}
+
+/// A provider of OpenID whose tokens count. They are JWTs that it has signed for `audience`.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Oidc {
+    /// What its tokens name in `iss`, to the letter. `https://`, or `http://` on this machine.
+    pub issuer: String,
+    /// What its tokens must name in `aud`.
+    pub audience: String,
+    /// Where its keys are. Default: where `/.well-known/openid-configuration` below the issuer says.
+    pub jwks_url: Option<String>,
+    /// How its tokens may be signed: RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, EdDSA. Default: RS256, ES256, EdDSA.
+    pub algorithms: Option<Vec<String>>,
+    /// Which claims say what. A name with dots is also the way to a claim in objects (`realm_access.roles`).
+    #[serde(default)]
+    pub claims: Claims,
+    /// From the provider's roles to ours: `idp-admins: admin`. A role is the caller's own; `org:admin` or
+    /// `team:admin` reach further. Those that are not listed do not count, unless `"*"` is: `"*": "*"`
+    /// leaves them their names, `"*": member` makes all the same.
+    #[serde(default)]
+    pub roles: BTreeMap<String, String>,
+    /// From the provider's groups to our teams, `"*"` as for roles. Of several groups the first counts whose team exists.
+    #[serde(default)]
+    pub teams: BTreeMap<String, String>,
+    /// Claims that a token must have, each with a value or a list of those that would do: `azp: [web, cli]`.
+    #[serde(default)]
+    pub required: BTreeMap<String, OneOrMore>,
+    /// How far its clock and this one may be apart, from 0 to 60. Default: 60.
+    pub leeway_seconds: Option<u32>,
+}
+
+/// Which claims say what.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Claims {
+    /// Who it is: stable, and never given to somebody else. Default: `sub`.
+    pub user: Option<String>,
+    /// What people call the user; where a token lacks it, the user's own claim counts. Default: `email`.
+    pub name: Option<String>,
+    /// Groups. Default: `groups`.
+    pub team: Option<String>,
+    /// Roles. Default: `roles`.
+    pub roles: Option<String>,
+    /// The organisation, by name. Left out: that of team or user in the store.
+    pub org: Option<String>,
+}
+
+/// A value, or a list of them.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum OneOrMore {
+    /// One.
+    One(String),
+    /// Several, any of which would do.
+    More(Vec<String>),
+}
+
+/// A client certificate, by one of its names, and whose it is.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Certificate {
+    /// `uri:`, `dns:` or `email:` and an alternative name, `cn:` and the common name, or `sha256:` and its fingerprint.
+    pub name: String,
+    /// The agent that has it.
+    pub agent: Option<String>,
+    /// The user who has it. Either this or `agent`.
+    pub user: Option<String>,
+    /// The team that it acts for, which must be in the store.
+    pub team: Option<String>,
+    /// Roles of its own.
+    #[serde(default)]
+    pub roles: Vec<String>,
+}
+
 /// The Rego policy set.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -384,7 +469,7 @@ pub struct Security {
 }
 
 /// Where the gateway may connect to. Public addresses always; a private or loopback
-/// one where a `base_url` holds it literally, or `localhost`.
+/// one where a `base_url` or an issuer's URL holds it literally, or `localhost`.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Egress {

@@ -26,6 +26,21 @@ pub async fn addresses<L>(
 where
     L: AsyncFnOnce(&str) -> io::Result<Vec<IpAddr>>,
 {
+    addresses_as(egress, host, host, port, look_up).await
+}
+
+/// The same where the host was not written by whoever configures: it is judged as
+/// `face`, which is no address, so that none is meant by it.
+pub async fn addresses_as<L>(
+    egress: &Egress,
+    face: &str,
+    host: &str,
+    port: u16,
+    look_up: L,
+) -> Result<Vec<SocketAddr>, TransportError>
+where
+    L: AsyncFnOnce(&str) -> io::Result<Vec<IpAddr>>,
+{
     let unreached = |why: String| TransportError::Unreached(format!("{host}: {why}"));
     let found = match egress::literal(host) {
         Some(address) => vec![address],
@@ -36,7 +51,7 @@ where
     let mut forbidden = None;
     let mut admitted = Vec::new();
     for address in found {
-        match egress.admit(host, address) {
+        match egress.admit(face, address) {
             Ok(()) => admitted.push(SocketAddr::new(address, port)),
             Err(why) => forbidden = forbidden.or(Some(why)),
         }

@@ -2,12 +2,14 @@
 //!
 //! `listener` accepts, `routes` names what is asked, `arrival` reads the body
 //! once gate 1 has passed, `stream` passes the reply on and has `tools` judge what it
-//! asks the caller to run, `respond` writes what is ours to say, `transport` reaches upstreams over HTTP, `local` models in this
-//! process. pingora is named here alone.
+//! asks the caller to run, `respond` writes what is ours to say, `transport` reaches
+//! upstreams over HTTP, `documents` gets the keys of OpenID providers, `local` reaches
+//! models in this process. pingora is named here alone.
 
 pub mod arrival;
 mod coalesce;
 mod dial;
+pub mod documents;
 mod encrypted;
 mod forward;
 mod framing;

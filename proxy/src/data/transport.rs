@@ -32,7 +32,8 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 const STALE: Duration = Duration::from_millis(500);
 /// How long a resolved name is used before it is looked up again.
 const NAME_LIFE: Duration = Duration::from_secs(30);
-const AGENT: HeaderValue = HeaderValue::from_static(concat!("lattice/", env!("CARGO_PKG_VERSION")));
+pub(crate) const AGENT: HeaderValue =
+    HeaderValue::from_static(concat!("lattice/", env!("CARGO_PKG_VERSION")));
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Connections to every provider.

@@ -15,6 +15,7 @@ pub mod http1;
 pub mod node;
 pub mod python;
 pub mod tls;
+pub mod shared;
 pub mod wire;
 
 use std::io::{BufRead as _, BufReader, Read as _};
@@ -393,39 +394,38 @@ pub struct Database(lattice_store::managed::Managed);
 impl Database {
     /// Runs statements in one transaction and returns the rows, columns divided by `|`.
     pub fn sql(&self, statements: &str) -> Vec<String> {
-        let output = Command::new("psql")
-            .args([
-                "--no-psqlrc",
-                "--quiet",
-                "--tuples-only",
-                "--no-align",
-                "--single-transaction",
-            ])
-            .args([
-                "--set",
-                "ON_ERROR_STOP=1",
-                "--command",
-                statements,
-                &self.0.url(),
-            ])
-            .output()
-            .expect("psql, which comes with PostgreSQL");
-        assert!(
-            output.status.success(),
-            "{statements}: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-        String::from_utf8(output.stdout)
-            .unwrap()
-            .lines()
-            .map(str::to_owned)
-            .collect()
+        sql(&self.0.url(), statements)
     }
 
     /// Where its files are.
     pub fn folder(&self) -> &Path {
         self.0.folder()
     }
+}
+
+/// Runs statements in one transaction and returns the rows, columns divided by `|`.
+pub fn sql(url: &str, statements: &str) -> Vec<String> {
+    let output = Command::new("psql")
+        .args([
+            "--no-psqlrc",
+            "--quiet",
+            "--tuples-only",
+            "--no-align",
+            "--single-transaction",
+        ])
+        .args(["--set", "ON_ERROR_STOP=1", "--command", statements, url])
+        .output()
+        .expect("psql, which comes with PostgreSQL");
+    assert!(
+        output.status.success(),
+        "{statements}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8(output.stdout)
+        .unwrap()
+        .lines()
+        .map(str::to_owned)
+        .collect()
 }
 
 impl Drop for Gateway {

@@ -341,6 +341,8 @@ async fn budgets_are_listed_with_what_their_scope_spent(Bench { store, .. }: Ben
         id: TEAM,
         name: "research".to_owned(),
         models: None,
+        org: None,
+        classification: None,
         created_at: NOW,
     };
     store.create_team(&team).await.unwrap();
@@ -348,6 +350,7 @@ async fn budgets_are_listed_with_what_their_scope_spent(Bench { store, .. }: Ben
     let key = NewKey {
         id: KEY,
         name: "ci",
+        owner: None,
         team: Some("research"),
         mac: &mac,
         models: None,

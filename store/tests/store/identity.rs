@@ -1,14 +1,15 @@
 //! Teams, keys, budgets, settings, and the revision that follows their changes.
 
+use lattice_identity::KeyStore;
 use lattice_store::{BudgetRow, KeyRow, NewKey, Store, StoreError, TeamRow};
 use sqlx::postgres::PgListener;
-use time::OffsetDateTime;
 use time::macros::datetime;
+use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
 use crate::servers::Bench;
 
-const NOW: OffsetDateTime = datetime!(2026-11-22 10:30 UTC);
+pub const NOW: OffsetDateTime = datetime!(2026-11-22 10:30 UTC);
 
 cases! { CASES:
     a_team_is_listed_with_its_models_and_its_name_is_unique,
@@ -17,6 +18,7 @@ cases! { CASES:
     the_name_of_a_key_is_unique_until_it_is_revoked,
     a_key_is_revoked_by_name_or_id_and_only_once,
     rotating_replaces_the_secret_and_keeps_the_key,
+    a_rotation_that_overlaps_keeps_one_former_secret_until_its_end,
     a_team_with_live_keys_cannot_be_deleted,
     a_budget_is_replaced_under_its_id,
     a_key_and_its_budget_are_stored_together_or_not_at_all,
@@ -24,21 +26,24 @@ cases! { CASES:
     a_setting_keeps_its_first_value,
 }
 
-fn team(name: &str) -> TeamRow {
+pub fn team(name: &str) -> TeamRow {
     let id = Uuid::from_u128(name.bytes().map(u128::from).sum());
     TeamRow {
         id,
         name: name.to_owned(),
         models: None,
+        org: None,
+        classification: None,
         created_at: NOW,
     }
 }
 
-fn key<'a>(n: u128, name: &'a str, mac: &'a [u8; 32]) -> NewKey<'a> {
+pub fn key<'a>(n: u128, name: &'a str, mac: &'a [u8; 32]) -> NewKey<'a> {
     NewKey {
         id: Uuid::from_u128(n),
         name,
         team: None,
+        owner: None,
         mac,
         models: None,
         created_at: NOW,
@@ -59,7 +64,7 @@ fn budget(scope: (&str, &str), limit_nano_usd: i64) -> BudgetRow {
 }
 
 #[track_caller]
-fn assert_conflict<T: std::fmt::Debug>(result: Result<T, StoreError>, named: &str) {
+pub fn assert_conflict<T: std::fmt::Debug>(result: Result<T, StoreError>, named: &str) {
     match result {
         Err(StoreError::Conflict { what }) => assert!(what.contains(named), "{what}"),
         other => panic!("not a conflict: {other:?}"),
@@ -189,12 +194,59 @@ async fn rotating_replaces_the_secret_and_keeps_the_key(Bench { store, .. }: Ben
         mac: [9; 32],
         ..before
     };
-    let rotated = store.rotate_key("ci", &[9; 32]).await.unwrap();
+    let rotated = store.rotate_key("ci", &[9; 32], None).await.unwrap();
     assert_eq!(rotated.as_ref(), Some(&after));
     assert_eq!(store.find_key_by_mac(&[1; 32]).await.unwrap(), None);
     assert_eq!(store.find_key_by_mac(&[9; 32]).await.unwrap(), Some(after));
-    assert_conflict(store.rotate_key("ci", &[2; 32]).await, "secret");
-    assert_eq!(store.rotate_key("never was", &[8; 32]).await.unwrap(), None);
+    assert_conflict(store.rotate_key("ci", &[2; 32], None).await, "secret");
+    assert_eq!(
+        store.rotate_key("never was", &[8; 32], None).await.unwrap(),
+        None
+    );
+}
+
+async fn a_rotation_that_overlaps_keeps_one_former_secret_until_its_end(
+    Bench { store, .. }: Bench,
+) {
+    let (tomorrow, next_week) = (NOW + Duration::days(1), NOW + Duration::days(7));
+    let new = NewKey {
+        expires_at: Some(next_week),
+        ..key(1, "ci", &[1; 32])
+    };
+    store.create_key(&new).await.unwrap();
+    store.create_key(&key(2, "other", &[2; 32])).await.unwrap();
+    let ends = async |secret: u8| {
+        let found = KeyStore::find(&store, &[secret; 32]).await.unwrap()?;
+        assert_eq!(found.mac, [secret; 32]);
+        assert_eq!(found.principal.key.unwrap().id, Uuid::from_u128(1));
+        Some((found.expires_at.unwrap(), found.revoked_at))
+    };
+    store
+        .rotate_key("ci", &[3; 32], Some(tomorrow))
+        .await
+        .unwrap();
+    assert_eq!(ends(1).await, Some((tomorrow, None)));
+    assert_eq!(ends(3).await, Some((next_week, None)));
+
+    // Never three at once; and no overlap goes beyond the key's own end.
+    let late = next_week + Duration::days(1);
+    store.rotate_key("ci", &[4; 32], Some(late)).await.unwrap();
+    assert_eq!(ends(1).await, None);
+    assert_eq!(ends(3).await, Some((next_week, None)));
+    assert_eq!(ends(4).await, Some((next_week, None)));
+
+    store.revoke_key("ci", NOW).await.unwrap();
+    assert_eq!(ends(3).await, Some((next_week, Some(NOW))));
+    assert_eq!(ends(4).await, Some((next_week, Some(NOW))));
+
+    store
+        .rotate_key("other", &[5; 32], Some(tomorrow))
+        .await
+        .unwrap();
+    store.rotate_key("other", &[6; 32], None).await.unwrap();
+    for gone in [2, 5] {
+        assert_eq!(store.find_key_by_mac(&[gone; 32]).await.unwrap(), None);
+    }
 }
 
 async fn a_team_with_live_keys_cannot_be_deleted(Bench { store, .. }: Bench) {
@@ -298,7 +350,7 @@ async fn a_key_and_its_budget_are_stored_together_or_not_at_all(Bench { store, .
 
 async fn every_change_raises_the_revision_once_and_notifies(Bench { store, url }: Bench) {
     let mut listener = PgListener::connect(&url).await.unwrap();
-    listener.listen("lattice_revision").await.unwrap();
+    listener.listen("lattice").await.unwrap();
     let mut revision = store.revision().await.unwrap();
     let mut changed = async |change: &str| {
         revision += 1;
@@ -319,7 +371,7 @@ async fn every_change_raises_the_revision_once_and_notifies(Bench { store, url }
         .await
         .unwrap();
     changed("create_key").await;
-    store.rotate_key("ci", &[2; 32]).await.unwrap();
+    store.rotate_key("ci", &[2; 32], None).await.unwrap();
     changed("rotate_key").await;
     store.set_budget(&budget(("key", "ci"), 5)).await.unwrap();
     changed("set_budget, new").await;
@@ -340,7 +392,7 @@ async fn every_change_raises_the_revision_once_and_notifies(Bench { store, url }
 async fn change_nothing(store: &Store) {
     store.delete_team("research").await.unwrap();
     store.revoke_key("ci", NOW).await.unwrap();
-    store.rotate_key("ci", &[3; 32]).await.unwrap();
+    store.rotate_key("ci", &[3; 32], None).await.unwrap();
     store.delete_budget("key", "ci", "month").await.unwrap();
     store
         .create_key(&NewKey {

@@ -14,4 +14,6 @@ mod audit;
 mod connect;
 mod identity;
 mod managed;
+mod people;
+mod roles;
 mod servers;

@@ -20,7 +20,7 @@ use lattice_store::{DatabaseConfig, Store};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tempfile::TempDir;
 
-use crate::{audit, connect, identity};
+use crate::{audit, connect, identity, people, roles};
 
 const PASSWORD: &str = "p%40ss:word/";
 
@@ -29,7 +29,13 @@ pub type Case = (&'static str, Body);
 
 type Body = fn(Bench) -> Pin<Box<dyn Future<Output = ()>>>;
 
-const CASES: [&[Case]; 3] = [connect::CASES, identity::CASES, audit::CASES];
+const CASES: [&[Case]; 5] = [
+    connect::CASES,
+    identity::CASES,
+    people::CASES,
+    roles::CASES,
+    audit::CASES,
+];
 
 #[test]
 fn every_case_holds_over_the_managed_socket() {

@@ -1,5 +1,5 @@
-//! The Node environment of the tests: the Vercel AI SDK, whose versions
-//! `proxy/tests/node/package-lock.json` pins.
+//! The Node environment of the tests: the Vercel AI SDK and an OpenID provider, whose
+//! versions `proxy/tests/node/package-lock.json` pins.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,8 +13,8 @@ pub const PACKAGES: [&str; 2] = ["nodejs", "npm"];
 /// What the SDK asks for.
 const OLDEST: u32 = 18;
 
-/// Each package that the conformance script loads.
-const PROOF: &str = "for (const name of ['ai', '@ai-sdk/openai', '@ai-sdk/anthropic', '@ai-sdk/google', 'zod']) require(name)";
+/// Each package that a script loads; the last one is no CommonJS.
+const PROOF: &str = "for (const name of ['ai', '@ai-sdk/openai', '@ai-sdk/anthropic', '@ai-sdk/google', 'zod']) require(name); import('oidc-provider')";
 
 const MANIFESTS: [&str; 2] = ["package.json", "package-lock.json"];
 

@@ -66,6 +66,8 @@ impl Environment {
             "install",
             "--quiet",
             "--no-deps",
+            // Versions are pinned and proved below, whatever they say of themselves.
+            "--ignore-requires-python",
             "--only-binary=:all:",
             "--requirement",
         ]);

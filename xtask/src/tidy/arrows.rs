@@ -72,6 +72,7 @@ const OWNERS: &[(&str, &str)] = &[
     ("hf-chat-template", "lattice-inference"),
     ("hyper", "lattice-loadtest"),
     ("hyper-util", "lattice-loadtest"),
+    ("jsonwebtoken", "lattice-identity"),
     ("llama-cpp-2", "lattice-inference"),
     ("metrics-exporter-prometheus", "lattice"),
     ("mimalloc", "lattice"),

@@ -28,6 +28,7 @@ use crate::footprint::Footprint;
 use crate::gate;
 use crate::gate::fault::{Fault, Faults};
 use crate::input::Input;
+use crate::seed::{SCHEMA, Seed};
 
 pub use crate::gate::fault::LoadError;
 pub use data::StoreData;
@@ -43,9 +44,6 @@ pub const TIME_LIMIT: Duration = Duration::from_millis(100);
 /// ordinary evaluation, which has fewer, is not refused because its thread was
 /// made to wait.
 pub(crate) const CHECK_INTERVAL: NonZeroU32 = NonZeroU32::MIN.saturating_add(2047);
-
-/// Changes whenever the same input would be encoded otherwise.
-const KEY_DOMAIN: &[u8] = b"lattice.authz.decision.v1\0";
 
 /// Policies and data, ready to be asked.
 pub struct PolicySet {
@@ -115,14 +113,15 @@ impl PolicySet {
             gate::run_tests(&program, sources, &mut testing)?;
         }
         let hash = hash(sources);
+        let revision = revision(sources, &hash);
         let mut set = Self {
             engine: std::mem::take(&mut program.serving),
             data,
-            revision: revision(sources, &hash),
+            seed: seed(&revision, &hash, &store),
+            revision,
             store_revision: store.revision,
             context,
             cacheable,
-            seed: seed(&hash, &store),
             hash,
             warnings: warnings.into(),
         };
@@ -146,7 +145,7 @@ impl PolicySet {
             context: self.context,
             cacheable: self.cacheable,
             hash: self.hash,
-            seed: seed(&self.hash, &store),
+            seed: seed(&self.revision, &self.hash, &store),
             warnings: self.warnings.clone(),
         };
         fill(&mut set.engine, &set.data, &store)?;
@@ -179,6 +178,44 @@ impl PolicySet {
     /// [`EvaluationError`], which a caller has to take for a denial.
     pub fn evaluate(&self, input: &Input<'_>) -> Result<Decision, EvaluationError> {
         evaluate(&mut self.engine.clone(), input.document(self.context)?)
+    }
+
+    /// The value of any rule for this input.
+    ///
+    /// # Errors
+    /// The engine gave up, or has no such rule.
+    pub(crate) fn ask(&self, rule: &str, input: Value) -> Result<Value, EvaluationError> {
+        let mut engine = self.engine.clone();
+        engine.set_input(input);
+        let value = engine.eval_rule(rule.to_owned());
+        value.map_err(|error| EvaluationError::Failed(error.to_string()))
+    }
+
+    /// What is decided on an input that was put together elsewhere.
+    ///
+    /// # Errors
+    /// As for [`Self::evaluate`].
+    pub(crate) fn evaluate_value(&self, input: Value) -> Result<Decision, EvaluationError> {
+        evaluate(&mut self.engine.clone(), input)
+    }
+
+    /// Whether a policy of the set is in `package`, written from `data` on.
+    pub(crate) fn has_package(&self, package: &str) -> bool {
+        let packages = self.engine.get_packages().unwrap_or_default();
+        packages.iter().any(|name| name == package)
+    }
+
+    /// What the set sees of the question.
+    ///
+    /// # Errors
+    /// As for [`Input::document`].
+    pub(crate) fn document(&self, input: &Input<'_>) -> Result<Value, EvaluationError> {
+        input.document(self.context)
+    }
+
+    /// For how long the answer to the question stands, as far as the clock goes.
+    pub(crate) fn lasts(&self, input: &Input<'_>) -> Duration {
+        input.lasts(self.context)
     }
 
     /// The key under which the answer may be kept; `None` where the same input
@@ -309,10 +346,14 @@ fn revision(sources: &Sources, hash: &[u8; 32]) -> Arc<str> {
     }
 }
 
-fn seed(hash: &[u8; 32], store: &StoreData) -> Sha256 {
-    Sha256::new()
-        .chain_update(KEY_DOMAIN)
-        .chain_update(hash)
-        .chain_update(store.revision.to_le_bytes())
-        .chain_update(Sha256::digest(store.json.as_bytes()))
+fn seed(revision: &str, hash: &[u8; 32], store: &StoreData) -> Sha256 {
+    let seed = Seed {
+        schema: SCHEMA,
+        revision,
+        files: hash,
+        data_revision: store.revision,
+        data: &Sha256::digest(store.json.as_bytes()).into(),
+        entry_point: ENTRY_POINT,
+    };
+    seed.start()
 }

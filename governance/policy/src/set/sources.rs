@@ -22,6 +22,46 @@ const SHIPPED: &[(&str, &str)] = &[
         "policies/authz_test.rego",
         include_str!("../../../../policies/authz_test.rego"),
     ),
+    (
+        "policies/classification.rego",
+        include_str!("../../../../policies/classification.rego"),
+    ),
+    (
+        "policies/classification_test.rego",
+        include_str!("../../../../policies/classification_test.rego"),
+    ),
+    (
+        "policies/data.json",
+        include_str!("../../../../policies/data.json"),
+    ),
+    (
+        "policies/data_test.rego",
+        include_str!("../../../../policies/data_test.rego"),
+    ),
+    (
+        "policies/rbac.rego",
+        include_str!("../../../../policies/rbac.rego"),
+    ),
+    (
+        "policies/rbac_test.rego",
+        include_str!("../../../../policies/rbac_test.rego"),
+    ),
+    (
+        "policies/tools.rego",
+        include_str!("../../../../policies/tools.rego"),
+    ),
+    (
+        "policies/tools_test.rego",
+        include_str!("../../../../policies/tools_test.rego"),
+    ),
+    (
+        "policies/windows.rego",
+        include_str!("../../../../policies/windows.rego"),
+    ),
+    (
+        "policies/windows_test.rego",
+        include_str!("../../../../policies/windows_test.rego"),
+    ),
 ];
 
 /// A policy or test file.

@@ -6,10 +6,12 @@ use proptest::prelude::*;
 use time::OffsetDateTime;
 
 use super::{Request, requests, set};
-use crate::{Counts, EvaluationError, Policy, PolicySet};
+use crate::cache::Made;
+use crate::current::Keep;
+use crate::{Counts, EvaluationError, Options, Policy, PolicySet};
 
 fn policy(body: &str) -> Policy {
-    Policy::new(set(body))
+    Policy::new(set(body), Options::default())
 }
 
 fn ask(policy: &Policy, request: &Request) -> Verdict {
@@ -37,8 +39,7 @@ fn an_equal_request_is_answered_from_the_cache() {
         Counts {
             hits: 1,
             misses: 1,
-            bypasses: 0,
-            failures: 0
+            ..Counts::default()
         }
     );
 }
@@ -59,8 +60,7 @@ fn a_field_that_the_set_looks_at_tells_requests_apart() {
         Counts {
             hits: 1,
             misses: 2,
-            bypasses: 0,
-            failures: 0
+            ..Counts::default()
         }
     );
 }
@@ -94,10 +94,8 @@ fn a_set_that_reads_the_time_itself_is_not_cached() {
     assert_eq!(
         policy.counts(),
         Counts {
-            hits: 0,
-            misses: 0,
             bypasses: 3,
-            failures: 0
+            ..Counts::default()
         }
     );
 }
@@ -117,10 +115,9 @@ fn failing(body: &str) -> EvaluationError {
     assert_eq!(
         policy.counts(),
         Counts {
-            hits: 0,
             misses: 2,
-            bypasses: 0,
-            failures: 2
+            failures: 2,
+            ..Counts::default()
         }
     );
     policy.last_failure().unwrap()
@@ -223,6 +220,169 @@ fn requests_that_miss_together_share_one_evaluation() {
     assert_eq!((counts.hits, counts.misses), (7, 1));
 }
 
+fn with(body: &str, options: Options) -> Policy {
+    Policy::new(set(body), options)
+}
+
+const CLOSED: &str = "decision := {\"allow\": false, \"deny\": [], \"obligations\": []}";
+
+#[test]
+fn a_swap_holds_from_the_next_request_on() {
+    let policy = policy(OPEN);
+    for _ in 0..2 {
+        assert!(ask(&policy, &Request::sample()).decision.allows());
+    }
+    let open = policy.set();
+    let before = policy.swap(set(CLOSED));
+    assert_eq!(before.revision(), open.revision());
+    let closed = ask(&policy, &Request::sample());
+    assert!(!closed.decision.allows() && !closed.cached);
+    assert_eq!(&closed.revision, policy.set().revision());
+    assert_ne!(closed.revision, *open.revision());
+    // The very same set again: what was decided under it still stands.
+    policy.swap(set(OPEN));
+    let again = ask(&policy, &Request::sample());
+    assert!(again.decision.allows() && again.cached);
+    assert_eq!((policy.counts().swaps, policy.counts().hits), (2, 2));
+}
+
+#[test]
+fn swaps_under_load_never_bring_back_an_old_set() {
+    let policy = policy(OPEN);
+    std::thread::scope(|scope| {
+        let policy = &policy;
+        let callers: Vec<_> = (0..3)
+            .map(|_| {
+                scope.spawn(move || {
+                    for _ in 0..200 {
+                        let verdict = ask(policy, &Request::sample());
+                        let open = verdict.revision == *set(OPEN).revision();
+                        assert_eq!(verdict.decision.allows(), open);
+                    }
+                })
+            })
+            .collect();
+        for round in 0..20 {
+            let (body, open) = if round % 2 == 0 {
+                (CLOSED, false)
+            } else {
+                (OPEN, true)
+            };
+            policy.swap(set(body));
+            assert_eq!(ask(policy, &Request::sample()).decision.allows(), open);
+        }
+        callers
+            .into_iter()
+            .for_each(|caller| caller.join().unwrap());
+    });
+}
+
+#[test]
+fn switched_off_nothing_is_kept() {
+    let options = Options {
+        cache: false,
+        ..Options::default()
+    };
+    let policy = with(OPEN, options);
+    for _ in 0..3 {
+        assert!(!ask(&policy, &Request::sample()).cached);
+    }
+    let counts = Counts {
+        bypasses: 3,
+        ..Counts::default()
+    };
+    assert_eq!(policy.counts(), counts);
+}
+
+#[test]
+fn data_that_may_have_changed_unseen_are_not_answered_from_the_cache() {
+    let options = Options {
+        stale_after: Some(Duration::from_secs(10)),
+        ..Options::default()
+    };
+    let policy = with(OPEN, options);
+    let cached = |seconds| ask_at(&policy, &Request::sample(), seconds).cached;
+    let refreshed =
+        |seconds| policy.refreshed(OffsetDateTime::from_unix_timestamp(seconds).unwrap());
+    assert!(
+        !cached(100) && !cached(100),
+        "never refreshed: nothing is kept"
+    );
+    refreshed(100);
+    assert!(!cached(101), "made, and kept");
+    assert!(cached(110), "ten seconds are not too long");
+    assert!(!cached(111), "eleven are");
+    refreshed(111);
+    assert!(cached(112));
+    // A poll that answers late takes nothing back.
+    refreshed(90);
+    assert!(cached(120));
+    let counts = policy.counts();
+    assert_eq!((counts.hits, counts.misses, counts.bypasses), (3, 1, 3));
+}
+
+#[test]
+fn every_hit_can_be_made_again() {
+    let options = Options {
+        shadow: 1.0,
+        ..Options::default()
+    };
+    let policy = with(OPEN, options);
+    for turn in 0..4 {
+        let verdict = ask(&policy, &Request::sample());
+        assert!(verdict.decision.allows());
+        assert_eq!(verdict.cached, turn > 0);
+    }
+    let counts = Counts {
+        hits: 3,
+        misses: 1,
+        shadow_matches: 3,
+        ..Counts::default()
+    };
+    assert_eq!(policy.counts(), counts);
+}
+
+/// As if something swayed decisions that is not in their keys.
+fn mistaken() -> (Policy, Request) {
+    let options = Options {
+        shadow: 1.0,
+        ..Options::default()
+    };
+    let body = "decision := {\"allow\": input.context.stream, \"deny\": [], \"obligations\": []}";
+    let policy = with(body, options);
+    let request = Request::sample();
+    assert!(ask(&policy, &request).decision.allows());
+    (policy, request)
+}
+
+/// Keeps the decision on `one` where that on `other` belongs.
+fn misplace(policy: &Policy, one: &Request, other: &Request) {
+    let set = policy.set();
+    let key = other.see(|input| set.cache_key(input)).unwrap();
+    let wrong = one.see(|input| set.evaluate(input)).unwrap();
+    let kept = &policy.current.kept;
+    kept.forget(&key);
+    let made = || Ok(Made::new(wrong, None, Duration::MAX));
+    kept.find_or_make(key, made).unwrap();
+}
+
+#[test]
+fn a_kept_decision_that_comes_out_otherwise_is_dropped() {
+    let (policy, request) = mistaken();
+    misplace(&policy, &Request::with(|r| r.ask.stream = false), &request);
+    let verdict = ask(&policy, &request);
+    assert!(verdict.decision.allows(), "the fresh decision counts");
+    assert!(!verdict.cached);
+    let mismatch = policy.last_mismatch().unwrap();
+    assert_eq!(&mismatch.revision, policy.set().revision());
+    assert!(mismatch.allowed);
+    let counts = policy.counts();
+    assert_eq!((counts.hits, counts.shadow_mismatches), (1, 1));
+    // The entry is gone: the next request has the decision made and kept.
+    assert!(!ask(&policy, &request).cached);
+    assert!(ask(&policy, &request).cached);
+}
+
 /// Looks at every field, so that a wrong key shows as a wrong answer.
 const NOSY: &str = "
     decision := {\"allow\": true, \"deny\": [], \"obligations\": [{\"type\": \"echo\", \"seen\": input}]}
@@ -232,7 +392,7 @@ proptest! {
     #[test]
     fn cached_is_what_uncached_would_be(requests in prop::collection::vec(requests(), 1..20)) {
         for set in [set(NOSY), PolicySet::shipped().unwrap()] {
-            let policy = Policy::new(set);
+            let policy = Policy::new(set, Options::default());
             for request in requests.iter().chain(&requests) {
                 let verdict = ask(&policy, request);
                 let mut now = request.clone();

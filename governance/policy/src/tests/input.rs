@@ -181,6 +181,52 @@ fn what_the_set_cannot_see_is_in_neither() {
 }
 
 #[test]
+fn tenants_never_share_a_key() {
+    let of = |org: Option<u128>, team: Option<u128>| {
+        Request::with(|r| {
+            r.who.org = org.map(|id| named(id, "acme"));
+            r.who.team = team.map(|id| named(id, "research"));
+        })
+    };
+    // What the policy sees is the same in each group; whose it is differs.
+    let groups = [
+        vec![of(Some(1), Some(3)), of(Some(2), Some(3))],
+        vec![of(Some(1), None), of(Some(2), None)],
+        vec![of(None, Some(1)), of(None, Some(2))],
+    ];
+    let mut keys = BTreeSet::new();
+    for group in &groups {
+        assert_eq!(leaves(&group[0]), leaves(&group[1]));
+        keys.extend(group.iter().map(|request| key(request, Footprint::NONE)));
+    }
+    assert_eq!(keys.len(), 6);
+    // Teams of one organisation are told apart by what the policy sees alone.
+    let colleagues = [of(Some(1), Some(3)), of(Some(1), Some(4))];
+    assert_eq!(key(&colleagues[0], WHOLE), key(&colleagues[1], WHOLE));
+}
+
+#[test]
+fn a_question_lasts_as_long_as_the_time_that_is_seen() {
+    let lasts = |fields: &[Field]| {
+        let context = fields
+            .iter()
+            .fold(Footprint::NONE, |all, field| all.with(*field));
+        // 12:34:56
+        Request::sample()
+            .see(|input| input.lasts(context))
+            .as_secs()
+    };
+    assert_eq!(lasts(&[]), 86_400);
+    assert_eq!(lasts(&[Field::Stream, Field::Source]), 86_400);
+    assert_eq!(lasts(&[Field::MinuteOfDay]), 4);
+    assert_eq!(
+        lasts(&[Field::Weekday]),
+        86_400 - (12 * 3600 + 34 * 60 + 56)
+    );
+    assert_eq!(lasts(&[Field::Weekday, Field::MinuteOfDay]), 4);
+}
+
+#[test]
 fn the_key_depends_on_the_set() {
     let sample = Request::sample();
     let under =

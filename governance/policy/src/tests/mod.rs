@@ -6,10 +6,12 @@ mod gate;
 mod input;
 mod limits;
 mod mutations;
+mod oracle;
 mod set;
 mod shipped;
 mod sources;
 mod store;
+mod swap;
 
 use std::net::IpAddr;
 

@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 
+use lattice_kernel::Dialect;
 use regorus::Value;
 
 use super::{Request, set};
-use crate::set::{PolicySet, new_engine};
+use crate::set::{PolicySet, Sources, StoreData, new_engine};
 
-fn folder() -> PathBuf {
+pub(super) fn folder() -> PathBuf {
     // At run time: clones that share a target folder may share this binary.
     PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").unwrap()).join("../../policies")
 }
@@ -15,6 +16,9 @@ fn folder() -> PathBuf {
 #[test]
 fn the_tests_in_rego_pass() {
     let mut engine = new_engine();
+    engine.clear_execution_timer_config();
+    let data = std::fs::read_to_string(folder().join("data.json")).unwrap();
+    engine.add_data_json(&data).unwrap();
     let mut tests = Vec::new();
     for entry in std::fs::read_dir(folder()).unwrap() {
         let path = entry.unwrap().path();
@@ -46,27 +50,38 @@ fn the_tests_in_rego_pass() {
 
 #[test]
 fn the_binary_ships_what_the_folder_holds() {
-    let text = std::fs::read_to_string(folder().join("authz.rego")).unwrap();
-    let set = super::load([("policies/authz.rego", text)]).unwrap();
+    let files = std::fs::read_dir(folder()).unwrap().filter_map(|entry| {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let text = std::fs::read_to_string(folder().join(&name)).unwrap();
+        (!name.ends_with(".md")).then(|| (format!("policies/{name}"), text))
+    });
+    let sources = Sources::of_files("policies/", files);
+    let set = PolicySet::load(&sources, StoreData::default()).unwrap();
     assert_eq!(set.revision(), PolicySet::shipped().unwrap().revision());
 }
 
 #[test]
 fn the_folder_loads_as_an_operator_would_load_it() {
-    assert!(PolicySet::from_dir(&folder()).is_ok());
+    let set = PolicySet::from_dir(&folder()).unwrap();
+    assert!(set.warnings().is_empty(), "{:?}", set.warnings());
 }
 
 #[test]
-fn it_decides_alike_for_every_context() {
+fn it_looks_at_tools_label_and_hour_and_no_further() {
     let set = PolicySet::shipped().unwrap();
-    let other = Request::with(|r| {
-        r.ask.source = None;
-        r.ask.stream = false;
-        r.at += time::Duration::minutes(1);
-    });
-    let key = |request: &Request| request.see(|input| set.cache_key(input));
-    assert_eq!(key(&Request::sample()), key(&other));
-    assert!(key(&other).is_some());
+    let key = |edit: fn(&mut Request)| Request::with(edit).see(|input| set.cache_key(input));
+    let sample = key(|_| {});
+    assert!(sample.is_some());
+    assert_eq!(sample, key(|r| r.ask.source = None));
+    assert_eq!(sample, key(|r| r.ask.stream = false));
+    assert_eq!(sample, key(|r| r.ask.dialect = Dialect::Gemini));
+    assert_eq!(sample, key(|r| r.at += time::Duration::seconds(3)));
+    assert_ne!(sample, key(|r| r.at += time::Duration::seconds(4)));
+    assert_ne!(sample, key(|r| r.ask.tools.clear()));
+    assert_ne!(
+        sample,
+        key(|r| r.ask.classification = Some("public".into()))
+    );
 }
 
 #[test]

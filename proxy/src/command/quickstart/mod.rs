@@ -124,11 +124,12 @@ fn asked_model(running: &Running, model: &str) -> String {
 async fn issue(state: &State) -> Result<Secret, CommandError> {
     let secret = LatticeKey::generate(&mut rand::rng());
     let mac = state.pepper.mac(&secret);
-    if state.store.rotate_key(KEY, &mac).await?.is_none() {
+    if state.store.rotate_key(KEY, &mac, None).await?.is_none() {
         let new = NewKey {
             id: Uuid::now_v7(),
             name: KEY,
             team: None,
+            owner: None,
             mac: &mac,
             models: None,
             created_at: SystemClock.now(),

@@ -144,6 +144,7 @@ impl Key {
             id: self.id,
             name: &self.name,
             team: None,
+            owner: None,
             mac: &self.mac,
             models: None,
             created_at: now,

@@ -1,0 +1,199 @@
+//! The set in force and what was decided under it: asked by many, swapped at once.
+//!
+//! Invariant: the answer to a question is that of a set which was in force at some
+//! moment while it was asked. So once [`Current::swap`] has returned, no question that
+//! begins is answered by the set before, neither from what is kept nor by an
+//! evaluation that was under way. Two things bring that about: one set is taken at the
+//! start, for the key and for the evaluation; and a key stands for its set too, so
+//! that what a late evaluation under an old set leaves behind is never found.
+//!
+//! Generic over where the set and the answers are held, so that the very code that
+//! ships runs under shuttle, in `tests/swap.rs`.
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+/// Digest of a question and of the set that it is put to.
+pub(crate) type Key = [u8; 32];
+
+/// Holds the set in force.
+pub(crate) trait Slot<S> {
+    fn holding(set: Arc<S>) -> Self;
+    fn load(&self) -> impl Deref<Target = Arc<S>>;
+    /// Puts `set` in the place of the one that is returned.
+    fn swap(&self, set: Arc<S>) -> Arc<S>;
+}
+
+impl<S> Slot<S> for ArcSwap<S> {
+    fn holding(set: Arc<S>) -> Self {
+        Self::new(set)
+    }
+
+    fn load(&self) -> impl Deref<Target = Arc<S>> {
+        ArcSwap::load(self)
+    }
+
+    fn swap(&self, set: Arc<S>) -> Arc<S> {
+        ArcSwap::swap(self, set)
+    }
+}
+
+/// Keeps answers.
+pub(crate) trait Keep {
+    type Answer: Clone + PartialEq;
+    type Error: Clone;
+
+    fn find(&self, key: &Key) -> Option<Self::Answer>;
+
+    /// Of those that ask together one makes the answer, and the others wait for it.
+    /// An error is kept for none but them. True: somebody else had made it.
+    fn find_or_make(
+        &self,
+        key: Key,
+        make: impl FnOnce() -> Result<Self::Answer, Self::Error>,
+    ) -> Result<(Self::Answer, bool), Self::Error>;
+
+    fn forget(&self, key: &Key);
+}
+
+/// What may be asked of a set.
+pub(crate) trait Question<S> {
+    type Answer;
+    type Error;
+
+    /// Where the answer may be kept; `None`: nowhere. It must differ between two sets
+    /// that could answer differently.
+    fn key(&self, set: &S) -> Option<Key>;
+
+    fn answer(&self, set: &S) -> Result<Self::Answer, Self::Error>;
+}
+
+/// How an answer came about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Source {
+    Kept,
+    Made,
+    /// Made, and not to be kept.
+    Bypassed,
+}
+
+impl Source {
+    /// The name in metrics and logs.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Kept => "hit",
+            Self::Made => "miss",
+            Self::Bypassed => "bypass",
+        }
+    }
+}
+
+/// The set in force, and the answers that were kept.
+pub(crate) struct Current<S, L, K> {
+    set: L,
+    pub(crate) kept: K,
+    sets: std::marker::PhantomData<S>,
+}
+
+impl<S, L: Slot<S>, K: Keep> Current<S, L, K> {
+    pub(crate) fn new(set: Arc<S>, kept: K) -> Self {
+        Self {
+            set: L::holding(set),
+            kept,
+            sets: std::marker::PhantomData,
+        }
+    }
+
+    pub(crate) fn set(&self) -> Arc<S> {
+        self.set.load().clone()
+    }
+
+    /// From its return on, questions are put to `set`. Returns the one before.
+    pub(crate) fn swap(&self, set: Arc<S>) -> Arc<S> {
+        self.set.swap(set)
+    }
+
+    /// Puts the question to the set in force, and tells `conclude` which that was.
+    /// `doubt` says of a kept answer whether it is to be made again.
+    pub(crate) fn ask<Q, T>(
+        &self,
+        question: &Q,
+        doubt: impl FnOnce() -> bool,
+        conclude: impl FnOnce(&Arc<S>, Outcome<K::Answer, K::Error>) -> T,
+    ) -> T
+    where
+        Q: Question<S, Answer = K::Answer, Error = K::Error>,
+    {
+        let set = &*self.set.load();
+        let Some(key) = question.key(set) else {
+            let answer = question.answer(set);
+            return conclude(set, Outcome::of(answer, Source::Bypassed));
+        };
+        let outcome = match self.kept.find(&key) {
+            Some(kept) if doubt() => self.recheck(&key, kept, question.answer(set)),
+            Some(kept) => Outcome::of(Ok(kept), Source::Kept),
+            None => match self.kept.find_or_make(key, || question.answer(set)) {
+                Ok((answer, true)) => Outcome::of(Ok(answer), Source::Kept),
+                Ok((answer, false)) => Outcome::of(Ok(answer), Source::Made),
+                Err(error) => Outcome::of(Err(error), Source::Made),
+            },
+        };
+        conclude(set, outcome)
+    }
+
+    /// Compares an answer that was kept with one made afresh. Where the two differ, the
+    /// fresh one counts. Where there is none, the kept one does: that one was made in
+    /// order, but whoever asks next has it made again.
+    fn recheck(
+        &self,
+        key: &Key,
+        kept: K::Answer,
+        afresh: Result<K::Answer, K::Error>,
+    ) -> Outcome<K::Answer, K::Error> {
+        let shadow = match &afresh {
+            Ok(answer) if *answer == kept => Shadow::Match,
+            Ok(_) => Shadow::Mismatch,
+            Err(_) => Shadow::Error,
+        };
+        if shadow != Shadow::Match {
+            self.kept.forget(key);
+        }
+        let (answer, source) = match (afresh, shadow) {
+            (Ok(answer), Shadow::Mismatch) => (answer, Source::Made),
+            _ => (kept, Source::Kept),
+        };
+        Outcome {
+            answer: Ok(answer),
+            source,
+            shadow: Some(shadow),
+        }
+    }
+}
+
+/// What an evaluation beside a kept answer showed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shadow {
+    Match,
+    Mismatch,
+    Error,
+}
+
+/// An answer, and how it came about.
+pub(crate) struct Outcome<A, E> {
+    pub(crate) answer: Result<A, E>,
+    pub(crate) source: Source,
+    /// The kept answer was made again.
+    pub(crate) shadow: Option<Shadow>,
+}
+
+impl<A, E> Outcome<A, E> {
+    fn of(answer: Result<A, E>, source: Source) -> Self {
+        Self {
+            answer,
+            source,
+            shadow: None,
+        }
+    }
+}

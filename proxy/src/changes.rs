@@ -1,0 +1,90 @@
+//! Follows the store: whatever changes there is taken over here, within milliseconds
+//! where the database tells of it, within a second where it cannot.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use lattice_store::StoreError;
+use tokio::time::{Instant, sleep};
+
+use crate::background::in_time;
+use crate::gateway::Gateway;
+
+/// How often the store is asked whether anything has changed.
+const POLL: Duration = Duration::from_secs(1);
+/// How often the store hears that this gateway lives; it believes so three times as long.
+const ALIVE: Duration = Duration::from_secs(5);
+
+/// Listens for changes and wakes [`follow`] for each. Where the connection is lost, its poll
+/// does without.
+pub async fn hear(gateway: Arc<Gateway>) {
+    loop {
+        let Err(error) = pass_on(&gateway).await;
+        tracing::debug!(%error, "the store tells of no changes; they are asked for");
+        sleep(POLL).await;
+    }
+}
+
+async fn pass_on(gateway: &Gateway) -> Result<Infallible, StoreError> {
+    let mut notices = gateway.store.listen().await?;
+    loop {
+        // At first too: what changed before this connection was there is not told of.
+        gateway.changed.notify_one();
+        notices.next().await?;
+    }
+}
+
+/// Takes changes over, one after the other, and tells the store how far it has come. While
+/// the store is away, what is in memory stays in force.
+pub async fn follow(gateway: Arc<Gateway>) {
+    let mut changes = Changes::default();
+    loop {
+        if let Err(error) = changes.take_over(&gateway).await {
+            tracing::debug!(%error, "the store does not answer");
+        }
+        tokio::select! {
+            () = gateway.changed.notified() => {}
+            () = sleep(POLL) => {}
+        }
+    }
+}
+
+/// What has been taken over so far.
+#[derive(Default)]
+struct Changes {
+    /// The revision that all of it is of.
+    seen: Option<i64>,
+    /// The roles, as policy was given them.
+    roles: Option<String>,
+    /// When the store was last told.
+    told: Option<Instant>,
+}
+
+impl Changes {
+    async fn take_over(&mut self, gateway: &Gateway) -> Result<(), String> {
+        let revision = in_time(gateway.store.revision()).await?;
+        // First, since a revoked key is believed until then; and each time, since this is
+        // also how memory learns that the store still stands by it.
+        gateway.gates.identity.keys.refresh(revision);
+        let is_news = self.seen != Some(revision);
+        if is_news {
+            in_time(gateway.books.refresh())
+                .await
+                .inspect_err(|error| {
+                    tracing::error!(%error, "budgets were not taken over");
+                })?;
+            let data = in_time(gateway.store.policy_data()).await?;
+            if self.roles.as_ref() != Some(&data.json) {
+                gateway.policy_data_changed(&data);
+                self.roles = Some(data.json);
+            }
+            self.seen = Some(revision);
+        }
+        if is_news || self.told.is_none_or(|told| told.elapsed() >= ALIVE) {
+            in_time(gateway.store.follow(&gateway.node, revision)).await?;
+            self.told = Some(Instant::now());
+        }
+        Ok(())
+    }
+}
