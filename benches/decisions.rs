@@ -9,7 +9,7 @@ use criterion::Criterion;
 use lattice_benches::{ask, principal, target};
 use lattice_kernel::gates::Authorization;
 use lattice_kernel::{Clock, SystemClock};
-use lattice_policy::{Input, Policy, PolicySet};
+use lattice_policy::{Input, Options, Policy, PolicySet};
 use uuid::Uuid;
 
 fn main() {
@@ -23,7 +23,12 @@ fn decisions(criterion: &mut Criterion) {
     let (ask, target, at) = (ask(), target(), SystemClock.now());
     let mut group = criterion.benchmark_group("decision");
 
-    let policy = Policy::new(shipped());
+    // What the check in the shadow costs, one hit in a hundred pays; see below.
+    let bare = Options {
+        shadow: 0.0,
+        ..Options::default()
+    };
+    let policy = Policy::new(shipped(), bare);
     let known = principal();
     assert!(policy.decide(at, &known, &ask, &target).decision.allows());
     group.bench_function("cached", |bencher| {
@@ -31,8 +36,14 @@ fn decisions(criterion: &mut Criterion) {
     });
     assert_eq!(policy.counts().failures, 0);
 
+    let policy = Policy::new(shipped(), Options::default());
+    group.bench_function("cached, one in a hundred checked", |bencher| {
+        bencher.iter(|| policy.decide(at, black_box(&known), &ask, &target));
+    });
+    assert_eq!(policy.counts().shadow_mismatches, 0);
+
     // Another key each time: each decision is made, and displaces another in the end.
-    let policy = Policy::new(shipped());
+    let policy = Policy::new(shipped(), Options::default());
     let mut stranger = principal();
     let mut number = 0;
     group.bench_function("made and kept", |bencher| {

@@ -23,7 +23,7 @@ use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion};
 use lattice_kernel::gates::{Audit, Authorization, Constraints, Identity};
 use lattice_kernel::{Clock, Dialect, Draft, Gates, SystemClock, pipeline};
-use lattice_policy::{Policy, PolicySet};
+use lattice_policy::{Options, Policy, PolicySet};
 use tokio::runtime::Runtime;
 
 use answer::Answer;
@@ -65,7 +65,10 @@ fn passes(criterion: &mut Criterion, records: &Records) {
 }
 
 fn policy() -> Policy {
-    Policy::new(PolicySet::shipped().expect("the shipped set loads"))
+    Policy::new(
+        PolicySet::shipped().expect("the shipped set loads"),
+        Options::default(),
+    )
 }
 
 fn gates<I, Z, C, A>(

@@ -7,12 +7,16 @@ use std::time::Duration;
 
 use lattice_identity::token::Turned;
 use lattice_kernel::{Clock as _, SystemClock};
+use lattice_policy::log::{Lines, Sink as _};
+use lattice_policy::{Counts, Policy};
 use lattice_store::managed::Managed;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use crate::changes;
 use crate::gateway::Gateway;
+use crate::policies;
+use crate::watch::Watch;
 
 /// How often the house is kept, and the database looked after.
 const POLL: Duration = Duration::from_secs(1);
@@ -28,13 +32,22 @@ pub struct Background {
 }
 
 /// Starts them.
-pub fn start(gateway: &Arc<Gateway>, managed: Option<&Arc<Managed>>) -> Background {
+pub fn start(
+    gateway: &Arc<Gateway>,
+    managed: Option<&Arc<Managed>>,
+    policy_files: Watch,
+) -> Background {
     let mut periodic = JoinSet::new();
     periodic.spawn(changes::hear(gateway.clone()));
     periodic.spawn(changes::follow(gateway.clone()));
     periodic.spawn(keep_house(gateway.clone()));
+    periodic.spawn(policies::follow(gateway.clone(), policy_files));
     for (index, issuer) in gateway.gates.identity.tokens.issuers().enumerate() {
         periodic.spawn(keep_keys(gateway.clone(), index, issuer.to_owned()));
+    }
+    #[cfg(unix)]
+    if let Some(log) = &gateway.decision_log {
+        periodic.spawn(follow_the_log(log.clone()));
     }
     if let Some(managed) = managed {
         periodic.spawn(keep_alive(gateway.clone(), managed.clone()));
@@ -70,17 +83,27 @@ pub async fn in_time<T, E: std::fmt::Display>(
 /// Writes the counted identity refusals of each minute, keeps the metrics small
 /// and lets go of stale connections.
 async fn keep_house(gateway: Arc<Gateway>) {
-    let mut failures = 0;
+    let (mut counted, mut unlogged) = (Counts::default(), 0);
     loop {
         sleep(POLL).await;
         let policy = &gateway.gates.authorization;
-        let failed = policy.counts().failures;
-        if failed > failures
-            && let Some(error) = policy.last_failure()
-        {
-            tracing::error!(%error, count = failed - failures, "policy gave no decision; the requests were refused");
+        let counts = policy.counts();
+        tell_of_decisions(policy, counted, counts);
+        counted = counts;
+        if let Some(log) = &gateway.decision_log {
+            let dropped = log.dropped();
+            if dropped > unlogged {
+                let error = log
+                    .last_error()
+                    .unwrap_or_else(|| "decisions come faster than they are written".into());
+                tracing::error!(
+                    error,
+                    count = dropped - unlogged,
+                    "decisions are missing from the decision log"
+                );
+            }
+            unlogged = dropped;
         }
-        failures = failed;
         gateway.metrics.upkeep();
         gateway.pool.sweep();
         gateway.gates.audit.write_aggregates(SystemClock.now());
@@ -123,6 +146,39 @@ async fn keep_keys(gateway: Arc<Gateway>, index: usize, issuer: String) {
             Err(_) => continue,
         }
         away = false;
+    }
+}
+
+/// What went wrong with decisions since `before`.
+fn tell_of_decisions(policy: &Policy, before: Counts, now: Counts) {
+    if now.failures > before.failures
+        && let Some(error) = policy.last_failure()
+    {
+        tracing::error!(%error, count = now.failures - before.failures, "policy gave no decision; the requests were refused");
+    }
+    if now.shadow_mismatches > before.shadow_mismatches
+        && let Some(mismatch) = policy.last_mismatch()
+    {
+        tracing::error!(
+            revision = %mismatch.revision,
+            allowed = mismatch.allowed,
+            count = now.shadow_mismatches - before.shadow_mismatches,
+            "a kept decision came out otherwise when it was made again, and that one counted; set policy.cache to off, and tell whoever makes Lattice"
+        );
+    }
+}
+
+/// Opens the decision log again at SIGHUP, after whoever rotates logs has renamed it.
+#[cfg(unix)]
+async fn follow_the_log(log: Arc<Lines>) {
+    use tokio::signal::unix::{SignalKind, signal};
+    match signal(SignalKind::hangup()) {
+        Ok(mut hangups) => {
+            while hangups.recv().await.is_some() {
+                log.reopen();
+            }
+        }
+        Err(error) => tracing::warn!(%error, "the decision log is not opened again at SIGHUP"),
     }
 }
 

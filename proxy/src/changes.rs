@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use lattice_kernel::{Clock as _, SystemClock};
 use lattice_store::StoreError;
 use tokio::time::{Instant, sleep};
 
@@ -55,10 +56,8 @@ pub async fn follow(gateway: Arc<Gateway>) {
 struct Changes {
     /// The revision that all of it is of.
     seen: Option<i64>,
-    /// The roles, as policy was given them.
-    roles: Option<String>,
-    /// When the store was last told.
-    told: Option<Instant>,
+    /// What the store was last told, and when.
+    told: Option<(i64, Instant)>,
 }
 
 impl Changes {
@@ -67,23 +66,27 @@ impl Changes {
         // First, since a revoked key is believed until then; and each time, since this is
         // also how memory learns that the store still stands by it.
         gateway.gates.identity.keys.refresh(revision);
-        let is_news = self.seen != Some(revision);
-        if is_news {
+        if self.seen != Some(revision) {
             in_time(gateway.books.refresh())
                 .await
                 .inspect_err(|error| {
                     tracing::error!(%error, "budgets were not taken over");
                 })?;
             let data = in_time(gateway.store.policy_data()).await?;
-            if self.roles.as_ref() != Some(&data.json) {
-                gateway.policy_data_changed(&data);
-                self.roles = Some(data.json);
-            }
+            let gates = &gateway.gates;
+            gateway
+                .policies
+                .take_roles(&gates.authorization, &gates.audit, data)
+                .inspect_err(|error| {
+                    tracing::error!(%error, "the store's roles were not taken over");
+                })?;
             self.seen = Some(revision);
         }
-        if is_news || self.told.is_none_or(|told| told.elapsed() >= ALIVE) {
+        gateway.gates.authorization.refreshed(SystemClock.now());
+        let told = |(told, at): (i64, Instant)| told == revision && at.elapsed() < ALIVE;
+        if !self.told.is_some_and(told) {
             in_time(gateway.store.follow(&gateway.node, revision)).await?;
-            self.told = Some(Instant::now());
+            self.told = Some((revision, Instant::now()));
         }
         Ok(())
     }

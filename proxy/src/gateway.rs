@@ -7,12 +7,14 @@ use lattice_audit::Journal;
 use lattice_identity::{Authenticator, Remembered};
 use lattice_kernel::{Gates, SystemClock};
 use lattice_policy::Policy;
+use lattice_policy::log::Lines;
 use lattice_providers::{Remote, Reply};
-use lattice_store::{PolicyData, Store};
+use lattice_store::Store;
 use time::OffsetDateTime;
 use tokio::sync::{Notify, watch};
 
 use crate::activity::Activity;
+use crate::admin::key::AdminKey;
 use crate::books::Books;
 use crate::catalog::Catalog;
 use crate::data::documents::Documents;
@@ -22,6 +24,7 @@ use crate::data::pool::Pool;
 use crate::gates::audit::AuditTrail;
 use crate::gates::constraints::Budgets;
 use crate::metrics::Metrics;
+use crate::policies::Policies;
 use crate::tls::Acceptor;
 
 /// Users, agents and teams.
@@ -40,6 +43,8 @@ pub type GatewayReply = Reply<AnyExchange>;
 pub struct Gateway {
     /// The five gates.
     pub gates: GatewayGates,
+    /// Where the set of gate 2 comes from.
+    pub policies: Policies,
     /// What clients may ask for.
     pub catalog: Catalog,
     /// Counters.
@@ -76,6 +81,10 @@ pub struct Gateway {
     pub local: Vec<String>,
     /// The listeners that speak TLS, for readiness.
     pub tls: Vec<Acceptor>,
+    /// What the admin listener asks for.
+    pub admin_key: Arc<AdminKey>,
+    /// Where decisions are logged, for metrics and SIGHUP.
+    pub decision_log: Option<Arc<Lines>>,
 }
 
 /// How much longer the gateway waits for what runs.
@@ -95,11 +104,6 @@ impl Gateway {
         let mut patience = self.patience.subscribe();
         // The sender is ours: as long as this gateway lives it is there.
         drop(patience.wait_for(|patience| *patience >= this).await);
-    }
-
-    /// The roles in the store are other ones than before.
-    pub fn policy_data_changed(&self, data: &PolicyData) {
-        tracing::debug!(revision = data.revision, "the store's roles have changed");
     }
 
     /// From here on the gateway is not ready.

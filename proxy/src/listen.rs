@@ -2,6 +2,7 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::IntoRawFd as _;
+use std::path::Path;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -163,4 +164,27 @@ pub fn announce(addresses: Addresses, gateway: &Gateway) {
     say!(
         "then:        curl {clients}/v1/chat/completions -H \"Authorization: Bearer $LATTICE_KEY\" -H 'Content-Type: application/json' -d '{{\"model\":\"{model}\",\"stream\":true,\"messages\":[{{\"role\":\"user\",\"content\":\"Hello\"}}]}}'"
     );
+    if let Some(file) = gateway.admin_key.made() {
+        announce_admin_key(file);
+    }
+}
+
+/// Shown once on a terminal; elsewhere it stays in its file.
+fn announce_admin_key(file: &Path) {
+    use std::io::IsTerminal as _;
+    let shown = if std::io::stdout().is_terminal() {
+        std::fs::read_to_string(file).and_then(|key| std::fs::remove_file(file).map(|()| key))
+    } else {
+        Err(std::io::ErrorKind::Unsupported.into())
+    };
+    match shown {
+        Ok(key) => say!(
+            "admin key:   {} (shown this once; the admin API asks for it)",
+            key.trim()
+        ),
+        Err(_) => say!(
+            "admin key:   in {} (the admin API asks for it)",
+            file.display()
+        ),
+    }
 }

@@ -19,6 +19,7 @@ mod gates;
 mod gateway;
 mod listen;
 mod metrics;
+mod policies;
 mod say;
 mod state;
 mod tls;

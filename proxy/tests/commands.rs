@@ -132,6 +132,12 @@ const BROKEN: &[(&str, &str)] = &[
         "a policy folder that is not there",
         "policy: { dir: ./rules }",
     ),
+    ("a cache that is neither", "policy: { cache: maybe }"),
+    ("more than all", "policy: { shadow: 1.5 }"),
+    (
+        "a place that no event has",
+        "policy: { decision_log: { file: d.jsonl, mask: [/inputs] } }",
+    ),
 ];
 
 #[test]
@@ -201,6 +207,12 @@ fn a_broken_configuration_is_refused_with_the_place_and_the_mend() {
       lattice: security.pepper: must be set where database.url is: keys in a shared database are stored under it; point it at a secret of at least 32 bytes
     a policy folder that is not there
       lattice: policy.dir: ./rules: No such file or directory (os error 2)
+    a cache that is neither
+      lattice: lattice.yaml:1:18: `maybe` is not known here (known: on, off)
+    more than all
+      lattice: policy.shadow: a share is a number from 0 to 1, for instance 0.01
+    a place that no event has
+      lattice: policy.decision_log.mask: `/inputs` is not a JSON pointer below /input or /result, such as /input/resource/properties/arguments
     "#);
 }
 
@@ -311,17 +323,22 @@ fn help_has_an_example_for_every_command() {
     Usage: lattice [OPTIONS] <COMMAND>
 
     Commands:
-      server      Run the gateway
-      quickstart  From nothing to a governed answer of a model on this machine
-      run         Run a command with a gateway of its own, and end with it
-      key         Make, list and revoke keys
-      team        Make, list and delete teams
-      config      Write, check and describe configuration
-      model       List models and fetch known ones
-      audit       Verify and export the audit chain
-      budget      Show budgets and what was spent
-      doctor      Find what is wrong with this machine, configuration or database, and the mend
-      help        Print this message or the help of the given subcommand(s)
+      server       Run the gateway
+      quickstart   From nothing to a governed answer of a model on this machine
+      run          Run a command with a gateway of its own, and end with it
+      key          Make, list and revoke keys
+      team         Make, list and delete teams
+      org          Make, list and delete organisations
+      user         Make, list, disable and delete users
+      agent        Make, list, disable and delete agents
+      role         Make, list and delete roles, grant them and take them back
+      certificate  Say whose client certificates are
+      config       Write, check and describe configuration
+      model        List models and fetch known ones
+      audit        Verify and export the audit chain
+      budget       Show budgets and what was spent
+      doctor       Find what is wrong with this machine, configuration or database, and the mend
+      help         Print this message or the help of the given subcommand(s)
 
     Options:
           --config <FILE>  Configuration file [default: ./lattice.yaml where there is one] [env: LATTICE_CONFIG=]
@@ -341,7 +358,9 @@ fn help_has_an_example_for_every_command() {
     Options:
           --config <FILE>     Configuration file [default: ./lattice.yaml where there is one] [env: LATTICE_CONFIG=]
           --name <NAME>       What people call the key
-          --team <TEAM>       The team that owns it
+          --team <TEAM>       The team that owns it [default: that of its user or agent]
+          --user <USER>       The user that it belongs to
+          --agent <AGENT>     The agent that it belongs to
           --models <MODELS>   Models that it is limited to, with commas between [default: all]
           --budget-usd <USD>  A hard budget of its own, in USD
           --window <WINDOW>   The budget's span: hour, day, month or total [default: month]
@@ -393,6 +412,8 @@ fn what_is_used_wrongly_ends_with_2() {
     );
     assert_snapshot!(report.join("\n"), @r#"
     error: unrecognized subcommand 'frobnicate'
+
+      tip: a similar subcommand exists: 'certificate'
 
     Usage: lattice [OPTIONS] <COMMAND>
 
@@ -515,23 +536,29 @@ fn keys_and_teams_are_made_listed_and_taken_back() {
     exit code 2
     lattice: --budget-usd is a number of USD, 0 or more
     exit code 2
-    key old revoked; running gateways refuse it within two seconds
+    key old revoked; no gateway is running
     lattice: there is no live key "old"; `lattice key list` shows them
     exit code 2
-    lattice: the team `research` still owns live keys: revoke them first
+    {"name":"me","key":"[key]","id":"[id]","former_until":"[time]"}
+    lattice: --overlap "soon" is not a span; write for instance 12h, 90d or 52w
+    exit code 2
+    key ci ([id]), shown this once:
+    [key]
+    the old secret is unknown from now on; no gateway is running
+    lattice: the team `research` still has live keys, users or agents: revoke or delete them first
     exit code 2
     lattice: there is no team "nowhere"; `lattice team list` shows them
     exit code 2
     "#);
     let listings = ["key list", "team list", "budget list", "audit verify"];
     assert_snapshot!(listings.map(run).join("\n"), @r#"
-    NAME  TEAM      MODELS  STATE    EXPIRES               ID
-    ci    research  mock    live     [time]  [id]
-    me    -         all     live     never                 [id]
-    old   -         all     revoked  never                 [id]
+    NAME  TEAM      OWNER  MODELS  STATE    EXPIRES               OLD SECRET                  ID
+    ci    research  -      mock    live     [time]  -                           [id]
+    me    -         -      all     live     never                 until [time]  [id]
+    old   -         -      all     revoked  never                 -                           [id]
 
-    NAME      MODELS      ID
-    research  mock,other  [id]
+    NAME      ORG  CLASSIFICATION  MODELS      ID
+    research  -    -               mock,other  [id]
 
     SCOPE   WINDOW  LIMIT  SPENT  RESERVED  MODE
     key me  month   0.5    0      0         hard
@@ -548,30 +575,39 @@ fn listed_as_json(keys: &str, teams: &str) {
         "name": "ci",
         "id": "[id]",
         "team": "research",
+        "user": null,
+        "agent": null,
         "models": [
           "mock"
         ],
         "state": "live",
         "created_at": "[time]",
-        "expires_at": "[time]"
+        "expires_at": "[time]",
+        "former_until": null
       },
       {
         "name": "me",
         "id": "[id]",
         "team": null,
+        "user": null,
+        "agent": null,
         "models": null,
         "state": "live",
         "created_at": "[time]",
-        "expires_at": null
+        "expires_at": null,
+        "former_until": "[time]"
       },
       {
         "name": "old",
         "id": "[id]",
         "team": null,
+        "user": null,
+        "agent": null,
         "models": null,
         "state": "revoked",
         "created_at": "[time]",
-        "expires_at": null
+        "expires_at": null,
+        "former_until": null
       }
     ]
     "#);
@@ -583,7 +619,9 @@ fn listed_as_json(keys: &str, teams: &str) {
         "models": [
           "mock",
           "other"
-        ]
+        ],
+        "org": null,
+        "classification": null
       }
     ]
     "#);

@@ -182,7 +182,7 @@ allow if {
     std::fs::write(dir.path().join("authz.rego"), rules).unwrap();
     let policy = format!("policy: {{ dir: {} }}\n", dir.path().display());
     let own = gateway(&upstream, &provider, &policy);
-    assert_eq!(models(&own, &researcher), ["small", "large"]);
+    assert_eq!(models(&own, &researcher), ["large", "small"]);
     assert_eq!(models(&own, &visitor), [""; 0]);
     let key = own.key("k", &["--team", "research"]);
     assert_eq!(models(&own, &key), [""; 0]);

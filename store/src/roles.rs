@@ -94,8 +94,8 @@ impl Store {
     /// holds it.
     pub async fn delete_role(&self, name: &str) -> Result<bool, StoreError> {
         let mut changes = self.pool.begin().await?;
-        let holders = sqlx::query_scalar!(
-            r#"select count(*) as "n!" from role_grant where role = $1"#,
+        let is_held = sqlx::query_scalar!(
+            r#"select exists (select from role_grant where role = $1) as "is_held!""#,
             name
         )
         .fetch_one(&mut *changes)
@@ -106,9 +106,9 @@ impl Store {
         if deleted.rows_affected() == 0 {
             return Ok(false);
         }
-        if holders > 0 {
+        if is_held {
             return Err(StoreError::Conflict {
-                what: format!("the role `{name}` is granted {holders} times: revoke it first"),
+                what: format!("the role `{name}` is granted to somebody: revoke it first"),
             });
         }
         commit_change(changes).await?;

@@ -10,7 +10,8 @@
 //!
 //! Deliberately absent: signatures of bundles, which nothing here verifies (a
 //! signed one is refused); budgets, rates and findings in the text (gate 3, never
-//! cached), and reloading, which builds a new [`PolicySet`].
+//! cached); and watching for changes: whoever does builds another [`PolicySet`] and
+//! hands it to [`Policy::swap`].
 //!
 //! No other crate names regorus. Start reading at [`decide`] for a request, and
 //! at [`PolicySet::load`] for a set; what helps to write one, and never serves,

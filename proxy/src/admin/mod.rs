@@ -1,30 +1,46 @@
-//! The admin listener: health, readiness and metrics.
+//! The admin listener: health, readiness, metrics, and decisions for others. Start
+//! reading at [`routes`], the table.
+
+mod authzen;
+pub mod key;
+mod routes;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use axum::extract::State;
+use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{MethodRouter, get, post};
 use axum::{Json, Router};
 use lattice_kernel::Clock as _;
+use lattice_policy::log::Sink as _;
 use lattice_providers::{Condition, Health};
 use metrics::{counter, gauge};
 use serde::Serialize;
 use tokio::time::Instant;
 
+use crate::admin::routes::Endpoint;
 use crate::background::in_time;
 use crate::books;
 use crate::gateway::Gateway;
 
 /// The routes.
 pub fn router(gateway: Arc<Gateway>) -> Router {
-    Router::new()
-        .route("/healthz", get(|| async { "ok\n" }))
-        .route("/readyz", get(ready))
-        .route("/metrics", get(metrics))
+    routes::router(&gateway.admin_key, handler)
+        .layer(DefaultBodyLimit::max(authzen::MAX_BODY))
         .with_state(gateway)
+}
+
+fn handler(endpoint: Endpoint) -> MethodRouter<Arc<Gateway>> {
+    match endpoint {
+        Endpoint::Health => get(|| async { "ok\n" }),
+        Endpoint::Readiness => get(ready),
+        Endpoint::Metrics => get(metrics),
+        Endpoint::AuthzenConfiguration => get(authzen::configuration),
+        Endpoint::AuthzenEvaluation => post(authzen::evaluation),
+        Endpoint::AuthzenEvaluations => post(authzen::evaluations),
+    }
 }
 
 #[derive(Serialize)]
@@ -144,15 +160,7 @@ async fn metrics(State(gateway): State<Arc<Gateway>>) -> impl IntoResponse {
 
 /// What is read off at the moment of a scrape, because it changes elsewhere.
 async fn observe(gateway: &Gateway) {
-    let cache = gateway.gates.authorization.counts();
-    for (result, count) in [
-        ("hit", cache.hits),
-        ("miss", cache.misses),
-        ("bypass", cache.bypasses),
-    ] {
-        counter!("lattice_authz_cache_total", "result" => result).absolute(count);
-    }
-    counter!("lattice_authz_failures_total").absolute(cache.failures);
+    observe_decisions(gateway);
     counter!("lattice_audit_dropped_total").absolute(gateway.journal.unrecorded());
     observe_targets(&gateway.gates.execution.health);
     gauge!("lattice_audit_pending").set(float(gateway.journal.pending()));
@@ -175,6 +183,29 @@ async fn observe(gateway: &Gateway) {
                     .set(amount.as_usd());
             }
         }
+    }
+}
+
+fn observe_decisions(gateway: &Gateway) {
+    let counts = gateway.gates.authorization.counts();
+    for (result, count) in [
+        ("hit", counts.hits),
+        ("miss", counts.misses),
+        ("bypass", counts.bypasses),
+    ] {
+        counter!("lattice_authz_cache_total", "result" => result).absolute(count);
+    }
+    for (result, count) in [
+        ("match", counts.shadow_matches),
+        ("mismatch", counts.shadow_mismatches),
+        ("error", counts.shadow_errors),
+    ] {
+        counter!("lattice_authz_shadow_total", "result" => result).absolute(count);
+    }
+    counter!("lattice_authz_failures_total").absolute(counts.failures);
+    counter!("lattice_authz_swaps_total").absolute(counts.swaps);
+    if let Some(log) = &gateway.decision_log {
+        counter!("lattice_decision_log_dropped_total").absolute(log.dropped());
     }
 }
 

@@ -4,7 +4,7 @@ use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use lattice_policy::PolicySet;
+use lattice_policy::{PolicySet, StoreData};
 
 use crate::catalog::Catalog;
 use crate::cli::ConfigCommand;
@@ -107,13 +107,7 @@ fn check(named: Option<PathBuf>) -> Done {
             targets.collect::<Vec<_>>().join(", ")
         );
     }
-    println!(
-        "  policy     {} ({})",
-        config
-            .policy_dir
-            .map_or_else(|| "shipped".into(), |dir| dir.display().to_string()),
-        policy.revision()
-    );
+    println!("  policy     {} ({})", config.policy, policy.revision());
     for issuer in &config.identity.oidc {
         println!(
             "  oidc       {} (for {})",
@@ -130,13 +124,13 @@ fn check(named: Option<PathBuf>) -> Done {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The policy set that the configuration names.
+/// The policy set that the configuration names, with nothing from the store.
 pub fn policy_set(config: &Config) -> Result<PolicySet, CommandError> {
-    let set = match &config.policy_dir {
-        Some(dir) => PolicySet::from_dir(dir),
-        None => PolicySet::shipped(),
-    };
-    set.map_err(|error| CommandError::Failed(format!("policy.dir: {error}")))
+    let loaded = config
+        .policy
+        .read()
+        .and_then(|sources| PolicySet::load(&sources, StoreData::default()));
+    loaded.map_err(|error| CommandError::Failed(format!("policy: {error}")))
 }
 
 /// The JSON Schema of `lattice.yaml`.

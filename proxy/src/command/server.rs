@@ -11,16 +11,17 @@ use lattice_audit::{Journal, Mode, OnFull, Options, Recovered};
 use lattice_identity::{ApiKeys, Certificates, Pepper, Remembered, Tokens};
 use lattice_kernel::{Clock as _, Gates, SystemClock};
 use lattice_policy::Policy;
+use lattice_policy::log::Lines;
 use lattice_providers::{Directory, Memory, Remote};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::activity::Activity;
+use crate::admin::key::AdminKey;
 use crate::background::{self, in_time};
 use crate::books::Books;
 use crate::catalog::Catalog;
-use crate::command::config::policy_set;
 use crate::command::{CommandError, Done};
 use crate::config::{Config, load};
 use crate::data::documents::Documents;
@@ -32,8 +33,10 @@ use crate::gates::constraints::Budgets;
 use crate::gateway::{Doorkeeper, Gateway, Patience};
 use crate::listen::{self, Addresses, Listeners};
 use crate::metrics::Metrics;
+use crate::policies::Policies;
 use crate::state::{self, State};
 use crate::tls::Acceptor;
+use crate::watch::Watch;
 
 /// How long a reply that must end may take to say so, and then to let go.
 const CUT: Duration = Duration::from_secs(2);
@@ -122,10 +125,10 @@ impl Running {
         state: State,
         (journal, recovered): (Journal, Recovered),
     ) -> Result<Self, CommandError> {
-        let (gateway, managed) =
+        let (gateway, managed, watch) =
             assemble(config, state, &journal, &recovered, listeners.acceptors()).await?;
         let (stop, stopping) = watch::channel(false);
-        let background = background::start(&gateway, managed.as_ref());
+        let background = background::start(&gateway, managed.as_ref(), watch);
         let serving = listen::serve(listeners, &gateway, &stopping)?;
         Ok(Self {
             addresses,
@@ -176,6 +179,10 @@ impl Running {
             tracing::debug!(%error, "the store does not know that this gateway has stopped");
         }
         gateway.gates.audit.write_rest(SystemClock.now());
+        if let Some(log) = gateway.decision_log.clone() {
+            let closed = tokio::task::spawn_blocking(move || log.close());
+            drop(tokio::time::timeout(CUT, closed).await);
+        }
         finish_journal(&journal, &mut background).await;
         drop((serving, background));
         gateway.store.close().await;
@@ -191,7 +198,7 @@ async fn assemble(
     journal: &Journal,
     recovered: &Recovered,
     tls: Vec<Acceptor>,
-) -> Result<(Arc<Gateway>, Option<Arc<lattice_store::managed::Managed>>), CommandError> {
+) -> Result<Assembled, CommandError> {
     let State {
         store,
         managed,
@@ -199,6 +206,7 @@ async fn assemble(
     } = state;
     settle_the_past(journal, recovered, &store).await?;
     let books = Arc::new(Books::open(store.clone(), config.budgets.clone()).await?);
+    let admin_key = AdminKey::open(&store, &pepper, &config.data_dir).await?;
     let identity = doorkeeper(config, &store, pepper).await?;
     let catalog = Catalog::new(config);
     let metrics =
@@ -208,14 +216,22 @@ async fn assemble(
     let memory = Arc::new(Memory::default());
     let upstreams = Upstreams::new(pool.clone(), config.egress.clone());
     let reach = Reach::new(upstreams, local::open(&config.local)?);
+    // Before the files are read, so that no change to them is missed.
+    let watch = Watch::new(config.policy.paths());
+    let (policies, policy, decision_log) = policy(config, &store).await?;
+    let audit = AuditTrail::new(journal.clone());
+    policies
+        .begin(&policy, &audit)
+        .map_err(CommandError::Failed)?;
     let gateway = Gateway {
         gates: Gates {
             identity,
-            authorization: Policy::new(policy_set(config)?),
+            authorization: policy,
             constraints: Budgets::new(books.clone(), memory.clone()),
-            audit: AuditTrail::new(journal.clone()),
+            audit,
             execution: Remote::new(reach, providers, catalog.targets(), memory),
         },
+        policies,
         catalog,
         metrics,
         activity: Activity::default(),
@@ -242,9 +258,19 @@ async fn assemble(
             .map(|local| local.name.clone())
             .collect(),
         tls,
+        admin_key: Arc::new(admin_key),
+        decision_log,
     };
-    Ok((Arc::new(gateway), managed.map(Arc::new)))
+    Ok((Arc::new(gateway), managed.map(Arc::new), watch))
 }
+
+/// A gateway that is put together, the database that is its own, and the watch over the
+/// files of its policy set.
+type Assembled = (
+    Arc<Gateway>,
+    Option<Arc<lattice_store::managed::Managed>>,
+    Watch,
+);
 
 /// Gate 1: keys, tokens and certificates over one store, and as current as each other.
 async fn doorkeeper(
@@ -267,6 +293,31 @@ async fn doorkeeper(
         certificates: Certificates::new(identity.certificates.clone(), people, SystemClock),
         certificate_required: clients.is_some_and(|clients| clients.required),
     })
+}
+
+/// Gate 2, and its log where there is one.
+async fn policy(
+    config: &Config,
+    store: &lattice_store::Store,
+) -> Result<(Policies, Policy, Option<Arc<Lines>>), CommandError> {
+    let roles = store.policy_data().await?;
+    let source = config.policy.clone();
+    let loaded = tokio::task::spawn_blocking(move || Policies::open(source, roles)).await;
+    let (policies, set) = loaded
+        .map_err(|error| CommandError::Failed(error.to_string()))?
+        .map_err(|error| CommandError::Failed(format!("policy: {error}")))?;
+    let policy = Policy::new(set, config.policy_options);
+    let Some(options) = config.decision_log.clone() else {
+        return Ok((policies, policy, None));
+    };
+    let path = options.path.display().to_string();
+    let log = Lines::open(options).map_err(|error| {
+        CommandError::Failed(format!(
+            "policy.decision_log.file: cannot write {path}: {error}; name a file in a folder that is there"
+        ))
+    })?;
+    let log = Arc::new(log);
+    Ok((policies, policy.logged(log.clone()), Some(log)))
 }
 
 /// Everything that an earlier process left: intents without an outcome are

@@ -13,6 +13,7 @@ use lattice_providers::{Egress, FlatPrice, Provider};
 
 use crate::config::identity::{self, Identity};
 use crate::config::load::ConfigError;
+use crate::config::policy;
 use crate::config::providers::{self, Local};
 use crate::config::raw::{self, Raw, SecretSource};
 use crate::tls::{ClientCertificates, Files};
@@ -50,8 +51,12 @@ pub struct Config {
     pub models: Vec<Model>,
     /// Who is recognised beside the holders of keys.
     pub identity: Identity,
-    /// The folder of the policy set; `None`: the shipped one.
-    pub policy_dir: Option<PathBuf>,
+    /// Where the policy set comes from.
+    pub policy: policy::Source,
+    /// How it is asked.
+    pub policy_options: lattice_policy::Options,
+    /// Where its decisions are logged, if they are.
+    pub decision_log: Option<lattice_policy::log::LinesOptions>,
     /// Budgets that the file declares.
     pub budgets: Vec<Budget>,
     /// The audit journal.
@@ -207,7 +212,9 @@ impl Config {
             base_urls,
             models,
             identity,
-            policy_dir: raw.policy.dir.map(|dir| base.join(dir)),
+            policy_options: policy::options(&raw.policy)?,
+            decision_log: policy::log(&raw.policy, base)?,
+            policy: policy::Source::of(&raw.policy, base)?,
             budgets: check_budgets(&raw.budgets)?,
             audit: Audit {
                 strict: matches!(raw.audit.mode, raw::AuditMode::Strict),
@@ -301,7 +308,7 @@ fn address(at: &str, text: &str) -> Result<SocketAddr, ConfigError> {
     })
 }
 
-fn size(at: &str, mib: u32, most: u32) -> Result<usize, ConfigError> {
+pub(super) fn size(at: &str, mib: u32, most: u32) -> Result<usize, ConfigError> {
     if mib == 0 || mib > most {
         return Err(ConfigError::invalid(
             at,

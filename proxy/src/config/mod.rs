@@ -4,6 +4,7 @@
 pub mod checked;
 pub mod identity;
 pub mod load;
+pub mod policy;
 pub mod providers;
 pub mod raw;
 

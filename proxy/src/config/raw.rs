@@ -370,8 +370,44 @@ pub struct Certificate {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Policy {
-    /// Folder with `*.rego`. Left out: the set that ships in the binary.
+    /// Folder with `*.rego`. Left out, and no bundle either: the set that ships in the binary.
     pub dir: Option<PathBuf>,
+    /// An OPA bundle (`.tar.gz`) instead of a folder.
+    pub bundle: Option<PathBuf>,
+    /// Data for the shipped set, in place of its own `data.json`: roles, classification, windows, tools.
+    pub data: Option<PathBuf>,
+    /// Whether decisions are kept for a while. Default: on.
+    pub cache: Switch,
+    /// The share of kept decisions, from 0 to 1, that are made again and compared. Default: 0.01.
+    pub shadow: Option<f64>,
+    /// How long the database may be silent before decisions are no longer kept, in seconds. Default: 10.
+    pub stale_after_seconds: Option<u32>,
+    /// A line for each decision. Left out: none.
+    pub decision_log: Option<DecisionLog>,
+}
+
+/// On or off.
+#[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Switch {
+    /// On.
+    #[default]
+    On,
+    /// Off.
+    Off,
+}
+
+/// A line for each decision, in the shape of OPA's decision log.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DecisionLog {
+    /// The file; appended to, and opened again at SIGHUP.
+    pub file: PathBuf,
+    /// What no line shows: JSON pointers below `/input` or `/result`, in which `*` is every member.
+    /// Default: the arguments of tool calls. The set's own `data.system.log.mask` is followed too.
+    pub mask: Option<Vec<String>>,
+    /// The size at which the file is renamed, `.1` added to its name, and another begun, in MiB. Default: 100.
+    pub max_mib: Option<u32>,
 }
 
 /// A limit on what a team or key may cost.

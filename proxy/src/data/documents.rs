@@ -157,3 +157,83 @@ async fn ask(mut session: HttpSession, at: &Place<'_>) -> Result<Vec<u8>, String
     }
     Ok(body)
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// What a server that answers `reply` is taken to say, and how it was asked.
+    async fn got(reply: String) -> (Result<Vec<u8>, String>, String) {
+        let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/keys?v=1", server.local_addr().unwrap());
+        let answered = async {
+            let (mut socket, _) = server.accept().await.unwrap();
+            let mut asked = vec![0; 4096];
+            let length = socket.read(&mut asked).await.unwrap();
+            asked.truncate(length);
+            // A client that has seen enough leaves.
+            drop(socket.write_all(reply.as_bytes()).await);
+            drop(socket.shutdown().await);
+            String::from_utf8(asked).unwrap()
+        };
+        let documents = Documents::new(Egress::default());
+        let (got, asked) = tokio::join!(documents.get(&url, &url), answered);
+        (got.map_err(|failure| failure.message), asked)
+    }
+
+    fn reply(status: &str, more: &str, body: &str) -> String {
+        let length = body.len();
+        format!("HTTP/1.1 {status}\r\ncontent-length: {length}\r\n{more}\r\n{body}")
+    }
+
+    #[tokio::test]
+    async fn the_body_of_a_200_is_the_document() {
+        let (found, asked) = got(reply("200 OK", "", "{}")).await;
+        assert_eq!(found, Ok(b"{}".to_vec()));
+        assert!(asked.starts_with("GET /keys?v=1 HTTP/1.1\r\n"), "{asked}");
+        let (found, _) = got("HTTP/1.1 200 OK\r\n\r\nto the end".to_owned()).await;
+        assert_eq!(found, Ok(b"to the end".to_vec()));
+    }
+
+    #[tokio::test]
+    async fn nothing_else_is() {
+        let moved = reply("302 Found", "location: http://127.0.0.1:1/\r\n", "");
+        let long = reply("200 OK", "", &"x".repeat(LONGEST_REPLY + 1));
+        for (reply, why) in [
+            (moved, "redirects are not followed"),
+            (long, "with more than"),
+            (reply("404 Not Found", "", "{}"), "answers 404"),
+            (String::new(), ""),
+        ] {
+            let (found, _) = got(reply).await;
+            let said = found.unwrap_err();
+            assert!(said.contains(why), "{said}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_provider_cannot_send_us_into_our_own_network() {
+        let documents = Documents::new(Egress::default());
+        let configured = "https://id.example";
+        for (url, why) in [
+            ("http://id.example/keys", "plain HTTP"),
+            ("http://127.0.0.1:1/keys", "plain HTTP"),
+            ("https://127.0.0.1:1/keys", "a loopback address"),
+            ("https://localhost:1/keys", "a loopback address"),
+            ("https://[::1]:1/keys", "a loopback address"),
+            ("https://10.1.2.3/keys", "a private address"),
+            ("https://169.254.169.254/keys", "metadata service"),
+            ("https://2130706433/keys", "no host that can be dialled"),
+            ("https://user@id.example/keys", "a user"),
+            ("file:///etc/passwd", "is not a URL"),
+            ("/keys", "neither https"),
+            ("https://", "is not a URL"),
+        ] {
+            let said = documents.get(url, configured).await.unwrap_err().message;
+            assert!(said.contains(why), "{url}: {said}");
+        }
+    }
+}

@@ -40,6 +40,29 @@ impl AuditTrail {
         self.write_counted(self.throttle.rest(), now);
     }
 
+    /// Records that another policy set takes over, or that it was `refused`.
+    ///
+    /// # Errors
+    /// The journal takes no record.
+    pub fn policy_swapped(
+        &self,
+        at: OffsetDateTime,
+        before: Option<&str>,
+        after: &str,
+        source: &str,
+        refused: Option<&str>,
+    ) -> Result<(), String> {
+        let leaf = leaf::PolicySwap {
+            at: timestamp(at),
+            before,
+            after,
+            source,
+            refused,
+        };
+        let recorded = self.journal.record(leaf.entry());
+        recorded.map(drop).map_err(|error| error.to_string())
+    }
+
     fn write_counted(&self, counted: Vec<Counted>, now: OffsetDateTime) {
         for Counted { code, count } in counted {
             let leaf = leaf::Refusal {

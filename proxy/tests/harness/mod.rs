@@ -14,8 +14,8 @@ pub mod faulty;
 pub mod http1;
 pub mod node;
 pub mod python;
-pub mod tls;
 pub mod shared;
+pub mod tls;
 pub mod wire;
 
 use std::io::{BufRead as _, BufReader, Read as _};

@@ -19,7 +19,8 @@ cases! { CASES:
     a_team_is_found_with_what_its_members_inherit,
     nobody_acts_for_a_team_of_another_organisation,
     whoever_still_has_keys_cannot_be_deleted,
-    names_are_unique_and_what_they_refer_to_exists,
+    names_are_unique,
+    what_is_referred_to_must_exist,
 }
 
 fn org(name: &str) -> OrgRow {
@@ -427,7 +428,7 @@ async fn whoever_still_has_keys_cannot_be_deleted(Bench { store, .. }: Bench) {
     assert!(!store.delete_org("acme").await.unwrap());
 }
 
-async fn names_are_unique_and_what_they_refer_to_exists(Bench { store, .. }: Bench) {
+async fn names_are_unique(Bench { store, .. }: Bench) {
     acme(&store).await;
     assert_conflict(
         store
@@ -462,7 +463,9 @@ async fn names_are_unique_and_what_they_refer_to_exists(Bench { store, .. }: Ben
         ..user("twin")
     };
     assert_conflict(store.create_user(&twin).await, "issuer and subject");
+}
 
+async fn what_is_referred_to_must_exist(Bench { store, .. }: Bench) {
     let absent = |refused: Result<(), StoreError>, named: &str| match refused {
         Err(StoreError::Missing { what }) => assert!(what.contains(named), "{what}"),
         other => panic!("not missing: {other:?}"),

@@ -35,12 +35,13 @@ pub struct LinesOptions {
     pub max_bytes: u64,
 }
 
-/// The file. Dropped, it writes what waits and ends its thread.
+/// The file. Dropped, it closes.
 pub struct Lines {
-    /// `None` once it is being dropped.
-    queue: Option<SyncSender<Event>>,
+    /// `None` is the end.
+    queue: SyncSender<Option<Event>>,
     shared: Arc<Shared>,
-    writer: Option<JoinHandle<()>>,
+    /// `None` once it is closed.
+    writer: Mutex<Option<JoinHandle<()>>>,
 }
 
 #[derive(Default)]
@@ -63,15 +64,16 @@ impl Lines {
         let writer = Writer {
             events,
             output,
+            ended: false,
             mask: options.mask,
             labels: json!(options.labels),
             shared: shared.clone(),
         };
         let thread = std::thread::Builder::new().name("decision-log".into());
         Ok(Self {
-            queue: Some(queue),
+            queue,
             shared,
-            writer: Some(thread.spawn(move || writer.run())?),
+            writer: Mutex::new(Some(thread.spawn(move || writer.run())?)),
         })
     }
 
@@ -79,6 +81,18 @@ impl Lines {
     /// have been renamed.
     pub fn reopen(&self) {
         self.shared.reopen.store(true, Ordering::Release);
+    }
+
+    /// Writes what waits and ends the thread; blocks until that is done. Events that
+    /// come later are lost, and counted.
+    pub fn close(&self) {
+        let writer = self.writer.lock().take();
+        if let Some(writer) = writer {
+            // Where the thread has died there is nobody to tell, and a panic of its has
+            // been reported.
+            drop(self.queue.send(None));
+            drop(writer.join());
+        }
     }
 
     /// What the system last said against writing.
@@ -96,11 +110,7 @@ impl Sink for Lines {
             .queued_bytes
             .fetch_add(weight, Ordering::Relaxed);
         let room = before.saturating_add(weight) <= QUEUED_BYTES;
-        let taken = room
-            && self
-                .queue
-                .as_ref()
-                .is_some_and(|queue| queue.try_send(event).is_ok());
+        let taken = room && self.queue.try_send(Some(event)).is_ok();
         if !taken {
             self.shared
                 .queued_bytes
@@ -116,17 +126,14 @@ impl Sink for Lines {
 
 impl Drop for Lines {
     fn drop(&mut self) {
-        drop(self.queue.take());
-        if let Some(writer) = self.writer.take() {
-            // A panic there has been reported, and there is nobody to tell here.
-            drop(writer.join());
-        }
+        self.close();
     }
 }
 
 struct Writer {
-    events: Receiver<Event>,
+    events: Receiver<Option<Event>>,
     output: Output,
+    ended: bool,
     mask: Mask,
     labels: Value,
     shared: Arc<Shared>,
@@ -134,7 +141,9 @@ struct Writer {
 
 impl Writer {
     fn run(mut self) {
-        while let Ok(event) = self.events.recv() {
+        while !self.ended
+            && let Ok(Some(event)) = self.events.recv()
+        {
             let (batch, lines) = self.batch(&event);
             if self.shared.reopen.swap(false, Ordering::Acquire) {
                 self.output.file = None;
@@ -153,7 +162,11 @@ impl Writer {
         self.line(first, &mut batch);
         while batch.len() < BATCH {
             match self.events.try_recv() {
-                Ok(event) => self.line(&event, &mut batch),
+                Ok(Some(event)) => self.line(&event, &mut batch),
+                Ok(None) => {
+                    self.ended = true;
+                    break;
+                }
                 Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
             }
             lines += 1;

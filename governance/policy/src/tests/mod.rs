@@ -1,10 +1,12 @@
 //! The crate from outside, and samples of what it is asked about.
 
 mod authoring;
+mod authzen;
 mod decide;
 mod gate;
 mod input;
 mod limits;
+mod log;
 mod mutations;
 mod oracle;
 mod set;

@@ -114,7 +114,8 @@ fn swaps_and_questions(seeded: bool, doubted: bool) {
                         (oldest..=newest).contains(&answer),
                         "an answer of set {answer} ({source:?}) when {oldest} to {newest} were in force"
                     );
-                    assert_eq!(set, answer, "the set that is told is the one that answered");
+                    // Where keys do not tell sets apart, the above is what is to be seen.
+                    assert!(!seeded || set == answer, "{set} answered, and not {answer}");
                 }
             })
         })

@@ -219,9 +219,5 @@ fn models(
 fn policy(config: Part<Config>) -> Result<String, String> {
     let config = config.map_err(|error| error.to_string())?;
     let set = policy_set(&config).map_err(|error| error.to_string())?;
-    let place = match config.policy_dir {
-        Some(dir) => dir.display().to_string(),
-        None => "the shipped set".to_owned(),
-    };
-    Ok(format!("{place}, revision {}", set.revision()))
+    Ok(format!("{}, revision {}", config.policy, set.revision()))
 }

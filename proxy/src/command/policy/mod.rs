@@ -39,10 +39,7 @@ fn sources(config: Option<PathBuf>, paths: &[PathBuf]) -> Result<Sources, Comman
     if !paths.is_empty() {
         return Sources::of_paths(paths).map_err(unreadable);
     }
-    match load(config)?.policy_dir {
-        Some(dir) => Sources::of_dir(&dir).map_err(unreadable),
-        None => Ok(Sources::shipped()),
-    }
+    load(config)?.policy.read().map_err(unreadable)
 }
 
 fn named(config: Option<PathBuf>, set: &PolicyPaths) -> Result<Sources, CommandError> {
