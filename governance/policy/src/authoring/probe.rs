@@ -85,8 +85,9 @@ impl Branch<'_> {
             (Some(first), Some(last)) => written(&first.span, &last.span),
             _ => "true",
         };
-        // The body may end in a comment.
-        format!("[{value} | {body}\n]")
+        // The body may end in a comment, and the value in what would take the
+        // bar for an operator.
+        format!("[{NAME}_value | {body}\n{NAME}_value := {value}\n]")
     }
 
     /// The values that the branch gives; none where it does not hold, or that
