@@ -81,6 +81,9 @@ enum Command {
     /// Find what is wrong with this machine, configuration or database, and the mend.
     #[command(after_help = "Example:\n  lattice doctor\n  lattice doctor --json")]
     Doctor(Listing),
+    /// List every route of both listeners, and the credential that it asks for.
+    #[command(after_help = "Example:\n  lattice routes --json")]
+    Routes(Listing),
 }
 
 /// `lattice quickstart`
@@ -497,6 +500,7 @@ impl Cli {
             Command::Audit(command) => command::audit::run(config, command),
             Command::Budget(command) => command::budget::run(config, command),
             Command::Doctor(listing) => command::doctor::run(config, &listing),
+            Command::Routes(listing) => command::routes::run(listing.json),
         };
         done.unwrap_or_else(|error| {
             eprintln!("lattice: {error}");

@@ -3,7 +3,7 @@
 
 mod authzen;
 pub mod key;
-mod routes;
+pub mod routes;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

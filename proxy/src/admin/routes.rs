@@ -21,6 +21,16 @@ pub enum Endpoint {
     AuthzenEvaluations,
 }
 
+impl Endpoint {
+    /// How it is asked.
+    pub fn method(self) -> &'static str {
+        match self {
+            Self::AuthzenEvaluation | Self::AuthzenEvaluations => "POST",
+            Self::Health | Self::Readiness | Self::Metrics | Self::AuthzenConfiguration => "GET",
+        }
+    }
+}
+
 /// What a route asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
@@ -31,9 +41,10 @@ pub enum Access {
 }
 
 /// A path, what it asks for, and what stands there.
-type Route = (&'static str, Access, Endpoint);
+pub type Route = (&'static str, Access, Endpoint);
 
-const ROUTES: [Route; 6] = [
+/// All of them.
+pub const ROUTES: [Route; 6] = [
     ("/healthz", Access::Open, Endpoint::Health),
     ("/readyz", Access::Open, Endpoint::Readiness),
     ("/metrics", Access::Open, Endpoint::Metrics),

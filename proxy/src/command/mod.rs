@@ -15,6 +15,7 @@ pub mod org;
 pub mod policy;
 pub mod quickstart;
 pub mod role;
+pub mod routes;
 pub mod run;
 pub mod server;
 mod table;
