@@ -154,7 +154,12 @@ fn tell_of_decisions(policy: &Policy, before: Counts, now: Counts) {
     if now.failures > before.failures
         && let Some(error) = policy.last_failure()
     {
-        tracing::error!(%error, count = now.failures - before.failures, "policy gave no decision; the requests were refused");
+        // Its text may quote what was asked.
+        tracing::error!(
+            error = error.code(),
+            count = now.failures - before.failures,
+            "policy gave no decision; the requests were refused"
+        );
     }
     if now.shadow_mismatches > before.shadow_mismatches
         && let Some(mismatch) = policy.last_mismatch()

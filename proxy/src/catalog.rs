@@ -24,6 +24,7 @@ pub struct Catalog {
 struct Pricer {
     providers: HashMap<Arc<str>, (Kind, Box<str>)>,
     classifications: HashMap<Arc<str>, Arc<str>>,
+    local_or_not: HashMap<Arc<str>, bool>,
     clock: Arc<dyn Clock>,
 }
 
@@ -41,6 +42,7 @@ impl Catalog {
         let pricer = Pricer {
             providers: providers.collect(),
             classifications: config.classifications.clone(),
+            local_or_not: config.local_or_not.clone(),
             clock: Arc::new(SystemClock),
         };
         let models = config.models.iter().map(|model| {
@@ -126,8 +128,12 @@ impl Pricer {
         })
     }
 
-    /// Whether a provider runs on this machine.
+    /// Whether what a provider is told stays on this machine: as configured, else by
+    /// where it is.
     fn local(&self, provider: &Arc<str>) -> bool {
+        if let Some(said) = self.local_or_not.get(provider) {
+            return *said;
+        }
         self.providers
             .get(provider)
             .is_some_and(|(kind, base_url)| match kind.place() {
@@ -196,6 +202,31 @@ mod tests {
         assert!(catalog.plan("own/another").is_some());
         for unknown in ["big", "other/big", "own/", "own/a b"] {
             assert!(catalog.plan(unknown).is_none(), "{unknown}");
+        }
+    }
+
+    #[test]
+    fn a_provider_is_local_by_its_address_unless_somebody_says_otherwise() {
+        let local = |base_url: &str, more: &str| {
+            let text = format!(
+                "providers: {{ own: {{ kind: openai_compatible, base_url: \"{base_url}\"{more} }} }}"
+            );
+            let raw = parse(Path::new("lattice.yaml"), &text).expect("well-formed");
+            let catalog = Catalog::new(&Config::check(raw, Path::new("")).expect("sound"));
+            let (_, plan) = catalog.plan("own/m").expect("known");
+            plan.targets()[0].local
+        };
+        for here in [
+            "http://127.0.0.1:9/v1",
+            "http://[::1]:9/v1",
+            "http://localhost:9/v1",
+        ] {
+            assert!(local(here, ""), "{here}");
+            assert!(!local(here, ", local: false"), "{here}");
+        }
+        for elsewhere in ["https://127.0.0.1.example/v1", "https://8.8.8.8/v1"] {
+            assert!(!local(elsewhere, ""), "{elsewhere}");
+            assert!(local(elsewhere, ", local: true"), "{elsewhere}");
         }
     }
 

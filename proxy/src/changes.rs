@@ -61,25 +61,19 @@ struct Changes {
 }
 
 impl Changes {
-    async fn take_over(&mut self, gateway: &Gateway) -> Result<(), String> {
+    async fn take_over(&mut self, gateway: &Arc<Gateway>) -> Result<(), String> {
         let revision = in_time(gateway.store.revision()).await?;
         // First, since a revoked key is believed until then; and each time, since this is
         // also how memory learns that the store still stands by it.
         gateway.gates.identity.keys.refresh(revision);
         if self.seen != Some(revision) {
-            in_time(gateway.books.refresh())
-                .await
-                .inspect_err(|error| {
-                    tracing::error!(%error, "budgets were not taken over");
-                })?;
-            let data = in_time(gateway.store.policy_data()).await?;
-            let gates = &gateway.gates;
-            gateway
-                .policies
-                .take_roles(&gates.authorization, &gates.audit, data)
-                .inspect_err(|error| {
-                    tracing::error!(%error, "the store's roles were not taken over");
-                })?;
+            // What is wrong with the one does not hold up the other.
+            let budgets = in_time(gateway.books.refresh()).await;
+            let roles = take_roles(gateway).await;
+            budgets.inspect_err(|error| tracing::error!(%error, "budgets were not taken over"))?;
+            roles.inspect_err(|error| {
+                tracing::error!(%error, "the store's roles were not taken over");
+            })?;
             self.seen = Some(revision);
         }
         gateway.gates.authorization.refreshed(SystemClock.now());
@@ -90,4 +84,18 @@ impl Changes {
         }
         Ok(())
     }
+}
+
+/// Filling a set takes as long as its data are large, so another thread does it.
+async fn take_roles(gateway: &Arc<Gateway>) -> Result<(), String> {
+    let roles = in_time(gateway.store.policy_data()).await?;
+    let gateway = gateway.clone();
+    let take = move || {
+        let gates = &gateway.gates;
+        let policies = &gateway.policies;
+        policies.take_roles(&gates.authorization, &gates.audit, roles)
+    };
+    tokio::task::spawn_blocking(take)
+        .await
+        .map_err(|error| error.to_string())?
 }

@@ -164,7 +164,7 @@ fn a_broken_configuration_is_refused_with_the_place_and_the_mend() {
     an unknown key
       lattice: lattice.yaml:2:3: unknown key `lisen`; did you mean `listen`? (known: listen, admin_listen, max_body_mib, drain_seconds, insecure, tls, admin_tls)
     an unknown section
-      lattice: lattice.yaml:1:1: unknown key `modells`; did you mean `models`? (known: server, data_dir, database, providers, models, policy, budgets, audit, security)
+      lattice: lattice.yaml:1:1: unknown key `modells`; did you mean `models`? (known: server, data_dir, database, providers, models, identity, policy, budgets, audit, security)
     a kind that nobody knows
       lattice: lattice.yaml:2:8: `opnai` is not known here; did you mean `openai`? (known: openai, openai_compatible, mlx, anthropic, gemini, llama_cpp)
     a folder of models at a provider elsewhere
@@ -206,7 +206,7 @@ fn a_broken_configuration_is_refused_with_the_place_and_the_mend() {
     a database of one's own without a pepper
       lattice: security.pepper: must be set where database.url is: keys in a shared database are stored under it; point it at a secret of at least 32 bytes
     a policy folder that is not there
-      lattice: policy.dir: ./rules: No such file or directory (os error 2)
+      lattice: policy: ./rules: cannot be read: No such file or directory (os error 2)
     a cache that is neither
       lattice: lattice.yaml:1:18: `maybe` is not known here (known: on, off)
     more than all
@@ -267,6 +267,7 @@ fn the_schema_covers_every_section_and_nothing_else() {
             "budgets",
             "data_dir",
             "database",
+            "identity",
             "models",
             "policy",
             "providers",
@@ -335,9 +336,11 @@ fn help_has_an_example_for_every_command() {
       certificate  Say whose client certificates are
       config       Write, check and describe configuration
       model        List models and fetch known ones
+      policy       Test, check, evaluate and explain policies
       audit        Verify and export the audit chain
       budget       Show budgets and what was spent
       doctor       Find what is wrong with this machine, configuration or database, and the mend
+      routes       List every route of both listeners, and the credential that it asks for
       help         Print this message or the help of the given subcommand(s)
 
     Options:
@@ -500,8 +503,8 @@ const UNDOING: &[&str] = &[
     "key revoke ci",
     "key revoke mine",
     "agent delete build",
-    "user delete ada",
-    "user enable ada",
+    "user delete eve",
+    "user enable eve",
     "org delete acme",
     "team delete research",
     "org delete acme",

@@ -133,7 +133,7 @@ fn a_machine_that_is_well_has_nothing_to_mend() {
       ok    file                 lattice.yaml: sound
       ok    provider mock        openai_compatible at [mock], without a key
       ok    models               mock
-      ok    policy               the shipped set […]
+      ok    policy               shipped […]
 
     network
       ok    server.listen        127.0.0.1:[clients] is free
@@ -167,7 +167,7 @@ fn a_machine_that_is_well_has_nothing_to_mend() {
       ok    file                 lattice.yaml: sound
       ok    provider mock        openai_compatible at [mock], without a key
       ok    models               mock
-      ok    policy               the shipped set […]
+      ok    policy               shipped […]
 
     network
       ok    server.listen        127.0.0.1:[clients] is served by a running Lattice
@@ -278,7 +278,7 @@ fn every_fault_of_a_broken_machine_is_named_with_its_mend() {
       ok    models                    assistant, small
       FAIL  budgets.team.research     limit_usd is a number of USD, 0 or more
             correct it in the configuration
-      FAIL  policy                    policy.dir: ./no-rules: No such file or directory (os error 2)
+      FAIL  policy                    policy: ./no-rules: cannot be read: No such file or directory (os error 2)
             correct policy.dir or its rules; without it the set that ships with Lattice applies
 
     network

@@ -104,7 +104,10 @@ fn a_stop_ends_the_chain_and_the_database_and_the_next_start_carries_on() {
     assert_eq!(gateway.stop(), Some(0), "{}", gateway.log());
     assert_eq!(processes_of(&database), [""; 0]);
     let first = gateway.leaves();
-    assert_eq!(kinds(&first), ["start", "intent", "outcome", "stop"]);
+    assert_eq!(
+        kinds(&first),
+        ["start", "policy", "intent", "outcome", "stop"]
+    );
     assert_eq!(gateway.verify().0, 0);
     let spent = nano(&gateway.budgets()[0]["spent_usd"]);
 
@@ -114,11 +117,11 @@ fn a_stop_ends_the_chain_and_the_database_and_the_next_start_carries_on() {
     assert_eq!(
         kinds(&both),
         [
-            "start", "intent", "outcome", "stop", "start", "intent", "outcome"
+            "start", "policy", "intent", "outcome", "stop", "start", "policy", "intent", "outcome"
         ]
     );
-    assert_eq!(both[..4], first);
-    assert_eq!(both[4]["previous"]["seq"], 3, "{}", both[4]);
+    assert_eq!(both[..5], first);
+    assert_eq!(both[5]["previous"]["seq"], 4, "{}", both[5]);
     assert_eq!(gateway.verify().0, 0);
     assert_eq!(nano(&gateway.budgets()[0]["spent_usd"]), 2 * spent);
 }
@@ -154,7 +157,10 @@ fn a_stream_that_outlives_the_drain_time_is_cut_and_recorded() {
     );
 
     let leaves = gateway.leaves();
-    assert_eq!(kinds(&leaves), ["start", "intent", "outcome", "stop"]);
+    assert_eq!(
+        kinds(&leaves),
+        ["start", "policy", "intent", "outcome", "stop"]
+    );
     let outcome = of_kind(&leaves, "outcome")[0];
     assert_eq!(outcome["ending"], "failed");
     assert_eq!(outcome["code"], "lattice_stopping");

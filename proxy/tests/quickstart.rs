@@ -101,7 +101,7 @@ fn a_newcomer_sees_an_answer_and_what_each_gate_decided() {
       authorization  allowed by the policy set of revision [digest]
       constraints    no budget applies to this key
       execution      local/smollm2-135m-instruct: [tokens], first after [time] ms, last after [time] ms, free of charge
-      audit          leaf 1 on disk before the call, leaf 2 after it; sound: 3 leaves in 1 chain
+      audit          leaf 2 on disk before the call, leaf 3 after it; sound: 4 leaves in 1 chain
     smollm2-135m-instruct: there already, SHA-256 verified
     exit code 0
     "#);

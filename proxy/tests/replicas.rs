@@ -123,6 +123,43 @@ fn what_a_command_has_changed_is_in_force_on_both_when_it_returns() {
 }
 
 #[test]
+fn a_role_that_is_changed_counts_for_the_next_request_on_both() {
+    let house = House::start();
+    let said = |arguments: &str| {
+        let words: Vec<&str> = arguments.split(' ').collect();
+        house.one.lattice(&words)
+    };
+    // What both answer with.
+    let statuses = |key: &str| house.ask(key).map(|reply| reply.status);
+    let key = house.one.key("ci", &[]);
+    house.serve(&key);
+
+    // Granted: the roles take the place of the default ones, and this one counts tokens.
+    let granted = said("role grant viewer --to key:ci --level own");
+    assert!(granted.contains("in force on 2 gateways"), "{granted}");
+    assert_eq!(statuses(&key), [404, 404]);
+    said("role revoke viewer --to key:ci --level own");
+    assert_eq!(statuses(&key), [200, 200]);
+
+    // Defined in the store, granted, and defined anew: each counts when its command returns.
+    said("role create narrow --allow infer:model:mock");
+    said("role grant narrow --to key:ci --level own");
+    assert_eq!(statuses(&key), [200, 200]);
+    said("role revoke narrow --to key:ci --level own");
+    said("role delete narrow");
+    said("role create narrow --deny infer:model:mock");
+    said("role grant narrow --to key:ci --level own");
+    assert_eq!(statuses(&key), [404, 404]);
+
+    for gateway in [&house.one, &house.two] {
+        let leaves = gateway.leaves();
+        let swaps = harness::of_kind(&leaves, "policy");
+        assert!(swaps.len() > 3, "{swaps:?}");
+        assert!(swaps.iter().all(|swap| swap["refused"].is_null()));
+    }
+}
+
+#[test]
 fn a_connection_that_was_lost_is_made_again_and_one_that_hangs_is_done_without() {
     let house = House::start();
     let keys = ["a", "b", "c"].map(|name| house.one.key(name, &[]));

@@ -127,9 +127,19 @@ impl Store {
     }
 
     /// Deletes the user of this name with what it was granted and its certificates; `false`
-    /// if there is none, `Conflict` while it has a key that is not revoked, or an agent. Its
-    /// revoked keys stay, as nobody's.
+    /// if there is none, `Conflict` while it has a key that is not revoked, or an agent, and
+    /// always where tokens name it. Its revoked keys stay, as nobody's.
     pub async fn delete_user(&self, name: &str) -> Result<bool, StoreError> {
+        // A user is named by tokens from when it is made or never: this cannot change.
+        let users = self.users().await?;
+        let user = users.into_iter().find(|user| user.name == name);
+        if let Some(issuer) = user.and_then(|user| user.issuer) {
+            return Err(StoreError::Conflict {
+                what: format!(
+                    "the user `{name}` is named by tokens of {issuer}: disable it, which refuses them; deleted, they would be served as of somebody unknown"
+                ),
+            });
+        }
         let mut changes = self.pool.begin().await?;
         sqlx::query!(
             "update api_key set user_id = null

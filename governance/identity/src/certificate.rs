@@ -1,8 +1,9 @@
 //! Gate 1 for client certificates, which the listener has verified: whose is it?
 //!
 //! Configuration may give a name of a certificate to a user or an agent; the store
-//! holds more of such pairs. A certificate is looked up by its fingerprint first and
-//! then by its names in their order, in configuration before the store.
+//! holds more of such pairs. Configuration is looked through first, and the store only
+//! where it knows nothing of the certificate: each by the fingerprint before the names,
+//! and these in their order.
 
 use std::fmt;
 use std::sync::Arc;
@@ -22,7 +23,8 @@ pub struct Assigned {
     pub name: Box<str>,
     /// To whom.
     pub to: Assignee,
-    /// The team that it acts for, by name; one that the store does not know refuses.
+    /// The team that it acts for, by name; one that the store does not know, or of
+    /// another organisation than its user or agent, refuses.
     pub team: Option<Box<str>>,
     /// Roles beyond those that the store has granted; they are its own.
     pub roles: Vec<Box<str>>,
@@ -120,13 +122,22 @@ impl<D: Directory, C: Clock> Certificates<D, C> {
         if let Some(team) = &assigned.team {
             let known = self.directory.team(team).await;
             let known = known.map_err(|failure| refusals::directory_unavailable(&failure))?;
-            // Without its team it would escape the team's limits.
-            holder.team = Some(known.ok_or_else(|| {
+            let refused = |why: &str| {
                 refusals::certificate_unknown().because(format!(
-                    "identity.certificates: team {team:?} of {:?} is not in the store; make it with `lattice team create`",
+                    "identity.certificates: team {team:?} of {:?} is {why}",
                     assigned.name
                 ))
-            })?);
+            };
+            // Without its team it would escape the team's limits.
+            let known = known
+                .ok_or_else(|| refused("not in the store; make it with `lattice team create`"))?;
+            if !known.admits(holder.home()) {
+                return Err(refused(&format!(
+                    "not of the organisation that the {} is of; take one of the same",
+                    assigned.to
+                )));
+            }
+            holder.team = Some(known);
         }
         holder
             .grants

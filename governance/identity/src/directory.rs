@@ -110,6 +110,15 @@ pub struct Team {
     pub grants: Vec<Grant>,
 }
 
+impl Team {
+    /// Whether somebody of the organisation `home` may be put into it: what was granted
+    /// in one organisation must not count in another. Who is of none takes on its own.
+    pub(crate) fn admits(&self, home: Option<&str>) -> bool {
+        let own = self.org.as_ref().map(|org| &*org.name);
+        home.is_none() || own == home
+    }
+}
+
 impl Holder {
     /// A user of whom nothing more is known.
     #[must_use]
@@ -140,6 +149,12 @@ impl Holder {
             principal.subject = subject;
         }
         self.over(principal)
+    }
+
+    /// The name of the organisation that it is of: its user's, else that of its team.
+    pub(crate) fn home(&self) -> Option<&str> {
+        let of_team = || self.team.as_ref()?.org.as_ref();
+        self.org.as_ref().or_else(of_team).map(|org| &*org.name)
     }
 
     fn subject(&self) -> Option<Subject> {

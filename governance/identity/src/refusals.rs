@@ -69,6 +69,13 @@ pub(crate) fn token_unknown() -> Refusal {
     )
 }
 
+/// `first` of the teams that its groups stand for; those behind it are in the same way.
+pub(crate) fn token_without_team(issuer: &str, first: &str) -> Refusal {
+    token_unknown().because(format!(
+        "a token of {issuer} was refused: its groups stand for teams, {first:?} before all, and none of them is in the store and of the bearer's organisation; make it with `lattice team create`, or change `teams` of the issuer"
+    ))
+}
+
 pub(crate) fn token_expired() -> Refusal {
     refusal(
         Code::IdentityExpired,

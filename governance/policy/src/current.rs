@@ -144,8 +144,7 @@ impl<S, L: Slot<S>, K: Keep> Current<S, L, K> {
     }
 
     /// Compares an answer that was kept with one made afresh. Where the two differ, the
-    /// fresh one counts. Where there is none, the kept one does: that one was made in
-    /// order, but whoever asks next has it made again.
+    /// fresh one counts; where there is none, there is no answer.
     fn recheck(
         &self,
         key: &Key,
@@ -160,12 +159,12 @@ impl<S, L: Slot<S>, K: Keep> Current<S, L, K> {
         if shadow != Shadow::Match {
             self.kept.forget(key);
         }
-        let (answer, source) = match (afresh, shadow) {
-            (Ok(answer), Shadow::Mismatch) => (answer, Source::Made),
-            _ => (kept, Source::Kept),
+        let source = match shadow {
+            Shadow::Match => Source::Kept,
+            Shadow::Mismatch | Shadow::Error => Source::Made,
         };
         Outcome {
-            answer: Ok(answer),
+            answer: afresh,
             source,
             shadow: Some(shadow),
         }

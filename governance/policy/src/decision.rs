@@ -34,7 +34,8 @@ pub enum EvaluationError {
 
 impl EvaluationError {
     /// One word, which quotes neither policy nor input.
-    pub(crate) fn code(&self) -> &'static str {
+    #[must_use]
+    pub fn code(&self) -> &'static str {
         match self {
             Self::Failed(_) => "failed",
             Self::Undefined => "undefined",

@@ -45,6 +45,8 @@ pub struct Config {
     pub local: Vec<Local>,
     /// Classification by provider, where it has one.
     pub classifications: HashMap<Arc<str>, Arc<str>>,
+    /// Whether a provider is on this machine, where that is configured.
+    pub local_or_not: HashMap<Arc<str>, bool>,
     /// The base URL of each provider, for the price catalogue.
     pub base_urls: HashMap<Arc<str>, Box<str>>,
     /// What clients may ask for.
@@ -184,6 +186,7 @@ impl Config {
             data_dir,
             database,
             classifications: classifications(&raw.providers),
+            local_or_not: local_or_not(&raw.providers),
             providers: upstreams.providers,
             egress,
             local: upstreams.local,
@@ -440,6 +443,15 @@ fn routing(at: &str, model: &raw::Model) -> Result<Routing, ConfigError> {
         raw::Balance::LeastBusy => Balance::LeastBusy,
     };
     Ok(Routing { balance, retries })
+}
+
+fn local_or_not(
+    providers: &std::collections::BTreeMap<String, raw::Provider>,
+) -> HashMap<Arc<str>, bool> {
+    let said = providers
+        .iter()
+        .filter_map(|(name, provider)| Some((name.as_str().into(), provider.local?)));
+    said.collect()
 }
 
 fn classifications(

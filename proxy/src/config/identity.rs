@@ -137,7 +137,6 @@ fn claims(at: &str, raw: &raw::Claims) -> Result<ClaimNames, ConfigError> {
     let org = raw.org.as_deref();
     Ok(ClaimNames {
         user: claim("user", raw.user.as_deref(), "sub")?,
-        name: claim("name", raw.name.as_deref(), "email")?,
         team: claim("team", raw.team.as_deref(), "groups")?,
         roles: claim("roles", raw.roles.as_deref(), "roles")?,
         org: org.map(|org| claim("org", Some(org), "")).transpose()?,

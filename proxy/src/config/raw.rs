@@ -133,6 +133,9 @@ pub struct Provider {
     pub api_key: Option<SecretSource>,
     /// The highest data classification that may go there, for policy.
     pub classification: Option<String>,
+    /// Whether what it is told stays on this machine, for policy. Default: yes for models in this process
+    /// and for a `base_url` at a loopback address. Say `false` of a proxy or tunnel that leads elsewhere.
+    pub local: Option<bool>,
     /// How long it may take.
     #[serde(default)]
     pub timeouts: Timeouts,
@@ -160,6 +163,7 @@ impl Provider {
             base_url: None,
             api_key: None,
             classification: None,
+            local: None,
             timeouts: Timeouts::default(),
             model_dir: None,
             engine: None,
@@ -329,8 +333,6 @@ pub struct Oidc {
 pub struct Claims {
     /// Who it is: stable, and never given to somebody else. Default: `sub`.
     pub user: Option<String>,
-    /// What people call the user; where a token lacks it, the user's own claim counts. Default: `email`.
-    pub name: Option<String>,
     /// Groups. Default: `groups`.
     pub team: Option<String>,
     /// Roles. Default: `roles`.

@@ -87,11 +87,20 @@ fn opening_of(session: &ServerSession, shown: Shown<'_>, wanted: Wanted<'_>) -> 
         what,
         model: model.map(decoded),
         stream,
-        classification: session
-            .get_header(CLASSIFICATION)
-            .map(|label| String::from_utf8_lossy(label.as_bytes()).into()),
+        classification: label_of(session),
         forwarded: forward::of(session, what.dialect()),
     }
+}
+
+/// What the caller says of its data. Several labels are one that no policy knows, not
+/// the first of them, which may be the lower one.
+fn label_of(session: &ServerSession) -> Option<Box<str>> {
+    let labels = session.req_header().headers.get_all(CLASSIFICATION);
+    let labels: Vec<_> = labels
+        .iter()
+        .map(|label| String::from_utf8_lossy(label.as_bytes()))
+        .collect();
+    (!labels.is_empty()).then(|| labels.join(", ").into())
 }
 
 /// Clients encode the slash of `provider/model`.

@@ -19,6 +19,7 @@ cases! { CASES:
     a_team_is_found_with_what_its_members_inherit,
     nobody_acts_for_a_team_of_another_organisation,
     whoever_still_has_keys_cannot_be_deleted,
+    whom_tokens_name_is_disabled_and_not_deleted,
     names_are_unique,
     what_is_referred_to_must_exist,
 }
@@ -66,9 +67,19 @@ fn grant(level: Level, role: &str) -> Grant {
     }
 }
 
-/// The organisation acme with the team research, its user ada, and ada's agent build, each
-/// with a role of its own.
+/// The organisation acme with the team research, its user ada, whom tokens name, and ada's
+/// agent build, each with a role of its own.
 async fn acme(store: &Store) {
+    let ada = UserRow {
+        issuer: some("https://id.example.com"),
+        subject: some("4711"),
+        ..user("ada")
+    };
+    acme_with(store, ada).await;
+}
+
+/// As [`acme`], with an ada of the caller's.
+async fn acme_with(store: &Store, ada: UserRow) {
     store.create_org(&org("acme")).await.unwrap();
     let research = TeamRow {
         org: some("acme"),
@@ -79,9 +90,7 @@ async fn acme(store: &Store) {
     store.create_team(&research).await.unwrap();
     let ada = UserRow {
         org: some("acme"),
-        issuer: some("https://id.example.com"),
-        subject: some("4711"),
-        ..user("ada")
+        ..ada
     };
     store.create_user(&ada).await.unwrap();
     let build = AgentRow {
@@ -391,7 +400,7 @@ async fn nobody_acts_for_a_team_of_another_organisation(Bench { store, .. }: Ben
 }
 
 async fn whoever_still_has_keys_cannot_be_deleted(Bench { store, .. }: Bench) {
-    acme(&store).await;
+    acme_with(&store, user("ada")).await;
     for (n, owner) in [(1, Owner::User("ada")), (2, Owner::Agent("build"))] {
         let (name, mac) = (format!("key {n}"), [n; 32]);
         let new = NewKey {
@@ -426,6 +435,19 @@ async fn whoever_still_has_keys_cannot_be_deleted(Bench { store, .. }: Bench) {
     assert!(!store.delete_user("ada").await.unwrap());
     assert!(!store.delete_agent("build").await.unwrap());
     assert!(!store.delete_org("acme").await.unwrap());
+}
+
+async fn whom_tokens_name_is_disabled_and_not_deleted(Bench { store, .. }: Bench) {
+    acme(&store).await;
+    assert!(store.delete_agent("build").await.unwrap());
+    assert!(store.disable_user("ada", Some(NOW)).await.unwrap());
+    let named = "named by tokens of https://id.example.com: disable it";
+    assert_conflict(store.delete_user("ada").await, named);
+    let token = Handle::Token {
+        issuer: "https://id.example.com".into(),
+        subject: "4711".into(),
+    };
+    assert!(holder(&store, token).await.unwrap().disabled);
 }
 
 async fn names_are_unique(Bench { store, .. }: Bench) {

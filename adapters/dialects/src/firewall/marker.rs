@@ -16,37 +16,42 @@ impl Marker {
     pub(super) fn of(api: Api) -> Self {
         let words: &'static [&'static [u8]] = match api {
             // `tool_calls` and `function_call`, keys and finish reasons.
-            Api::Chat => &[b"_call"],
-            // The types of items: all end in `_call`, but for `mcp_approval_request`.
-            Api::Responses => &[b"_call", b"_approval"],
-            // `tool_use`, a type and a stop reason.
-            Api::Messages => &[b"_use"],
+            Api::Chat => &[CALL],
+            // The types of items and of events about them: all have `_call` in them, but
+            // for `mcp_approval_request`.
+            Api::Responses => &[CALL, b"_approval"],
+            // `tool_use`, a type and a stop reason, to its end: results of tools that the
+            // provider runs have a `tool_use_id`.
+            Api::Messages => &[b"_use\""],
             // `functionCall`, or `function_call`.
             Api::Generate => &[b"call"],
         };
         Self { api, words }
     }
 
-    /// Whether nothing of a call comes before its word: what it is called with follows
-    /// the key.
-    pub(super) fn leads(&self) -> bool {
-        matches!(self.api, Api::Chat | Api::Generate)
-    }
-
     /// Whether `bytes` may hold a call, or part of one.
     pub(super) fn is_in(&self, bytes: &[u8]) -> bool {
-        self.words.iter().any(|word| self.finds(word, bytes)) || spells_letters(bytes)
+        self.goes_on(bytes, 0)
     }
 
-    fn finds(&self, word: &[u8], bytes: &[u8]) -> bool {
+    /// The same, where the first `before` of `bytes` have been looked at, and are the end
+    /// of what was: they may not tell any longer what a word in them means.
+    pub(super) fn goes_on(&self, bytes: &[u8], before: usize) -> bool {
+        let mut words = self.words.iter();
+        words.any(|word| self.finds(word, bytes, before)) || spells_letters(bytes)
+    }
+
+    fn finds(&self, word: &[u8], bytes: &[u8], before: usize) -> bool {
         let first = word[0];
         let is_here = |at: usize| {
             let here = bytes.get(at..at + word.len());
             here.is_some_and(|here| here.eq_ignore_ascii_case(word))
+                && at + word.len() > before
                 && match self.api {
                     Api::Chat => !has_no_value(&bytes[at + word.len()..]),
                     Api::Generate => names_functions(&bytes[..at]),
-                    Api::Responses | Api::Messages => true,
+                    Api::Responses => word != CALL || !is_no_call(&bytes[..at]),
+                    Api::Messages => true,
                 }
         };
         if first == b'_' {
@@ -63,10 +68,33 @@ fn names_functions(before: &[u8]) -> bool {
     at.is_some_and(|at| before[at..].eq_ignore_ascii_case(FUNCTION))
 }
 
+const CALL: &[u8] = b"_call";
+
 const FUNCTION: &[u8] = b"function";
 
-/// So many bytes before a place can be part of a word there.
-pub(super) const REACH: usize = FUNCTION.len() + "_call".len();
+/// What `_call` ends in Responses that is none for the caller to run: the items that
+/// OpenAI runs, whose pictures are long, and two settings that every response repeats.
+const NO_CALLS: [&[u8]; 7] = [
+    b"web_search",
+    b"file_search",
+    b"code_interpreter",
+    b"image_generation",
+    b"mcp",
+    b"parallel_tool",
+    b"max_tool",
+];
+
+/// Whether one of [`NO_CALLS`] comes before: a string begins with it, or what follows
+/// the `response.` of an event.
+fn is_no_call(before: &[u8]) -> bool {
+    NO_CALLS.iter().any(|word| {
+        let outside = before.strip_suffix(*word);
+        outside.is_some_and(|outside| matches!(outside.last(), Some(b'"' | b'.')))
+    })
+}
+
+/// So many bytes before a place can be part of a word there, or tell what it means.
+pub(super) const REACH: usize = 32;
 
 /// Whether what follows is the end of a key whose value is `null` or `[]`. Inside a
 /// string there would be a backslash before the quote.
@@ -132,6 +160,15 @@ mod tests {
             assert!(Marker::of(api).is_in(spelled.as_bytes()), "{spelled}");
         }
         let gemini = Marker::of(Api::Generate);
+        let responses = Marker::of(Api::Responses);
+        for harmless in [
+            r#""parallel_tool_calls":true,"max_tool_calls":null"#,
+            r#""type":"response.mcp_call.completed","item":{"type":"mcp_call""#,
+        ] {
+            assert!(!responses.is_in(harmless.as_bytes()), "{harmless}");
+        }
+        assert!(responses.is_in(br#""type":"my_mcp_call""#));
+        assert!(!Marker::of(Api::Messages).is_in(br#""tool_use_id":"srv""#));
         for harmless in [r#""text":"call""#, r#""toolCall":{"#, "AbCall/9unctioncall"] {
             assert!(!gemini.is_in(harmless.as_bytes()), "{harmless}");
         }

@@ -35,10 +35,6 @@ use marker::{Marker, REACH};
 /// that is read.
 pub const MAX_HELD: usize = 1024 * 1024;
 
-/// How long an event of Responses may be, in bytes: its last one says the whole reply
-/// again, and the request's tools and instructions with it.
-const MAX_REPEATED: usize = 8 * MAX_HELD;
-
 /// Where more than this is held, pieces are joined: a call that is released then has its
 /// arguments in one.
 const CONDENSED_AT: usize = MAX_HELD / 4;
@@ -150,12 +146,8 @@ impl Firewall {
             Api::Responses => Box::new(responses::Responses::default()),
             Api::Generate => Box::new(generate::Generate::default()),
         };
-        let longest = match api {
-            Api::Responses => MAX_REPEATED,
-            _ => MAX_HELD,
-        };
         Self {
-            framer: Framer::with_limit(longest),
+            framer: Framer::with_limit(MAX_HELD),
             marker: Marker::of(api),
             machine,
             fault: None,
@@ -254,15 +246,20 @@ impl Firewall {
         told.into_iter().for_each(|raw| run.pass(raw));
     }
 
-    /// A piece of an event that is too long to be held, such as a picture of Gemini's: it
-    /// passes as long as no call shows.
+    /// A piece of an event that is too long to be held, such as a picture of Gemini's, or
+    /// a document that Anthropic fetched: it passes as long as no call shows.
+    ///
+    /// In Messages and Responses a call may say what it is called with before it says that
+    /// it is one. Of such an event, if it is longer than [`MAX_HELD`], bytes have passed by
+    /// then; but its end never does, so that no client can read it.
     fn long(&mut self, piece: &[u8], last: bool) -> Result<(), Fault> {
         let begun = self.long.take();
         let has_begun = begun.is_some();
         let Long(mut seen) = begun.unwrap_or_default();
         seen.drain(..seen.len().saturating_sub(REACH));
+        let before = seen.len();
         seen.extend_from_slice(piece);
-        let harmless = !self.machine.is_busy() && self.marker.leads() && !self.marker.is_in(&seen);
+        let harmless = !self.machine.is_busy() && !self.marker.goes_on(&seen, before);
         let goes_on = if harmless { !last } else { has_begun };
         self.long = goes_on.then_some(Long(seen));
         if harmless {

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::Str;
+use super::{Str, folded};
 
 /// A body, to tell where in it a value is.
 #[derive(Clone, Copy)]
@@ -20,6 +20,13 @@ pub(crate) struct Member<'a> {
     /// Decoded.
     pub key: Cow<'a, str>,
     pub value: &'a RawValue,
+}
+
+impl Member<'_> {
+    /// Whether its key is `name`, as [`folded`].
+    pub(crate) fn is(&self, name: &str) -> bool {
+        folded(&self.key) == name
+    }
 }
 
 impl<'a> Layout<'a> {

@@ -19,6 +19,7 @@ mod visit;
 mod walk;
 mod write;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde_json::value::RawValue;
@@ -51,6 +52,23 @@ pub fn members(json: &str) -> Option<BTreeMap<String, &str>> {
     let members: BTreeMap<String, &RawValue> = serde_json::from_str(json).ok()?;
     let spelled = members.into_iter().map(|(key, value)| (key, value.get()));
     Some(spelled.collect())
+}
+
+/// A key in lower case: servers written in Go take one in any case of its letters, and two
+/// letters beyond ASCII for an `s` and a `k`.
+pub(crate) fn folded(key: &str) -> Cow<'_, str> {
+    if key
+        .bytes()
+        .all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase())
+    {
+        return Cow::Borrowed(key);
+    }
+    let letters = key.chars().map(|letter| match letter {
+        '\u{17f}' => 's',
+        '\u{212a}' => 'k',
+        letter => letter.to_ascii_lowercase(),
+    });
+    Cow::Owned(letters.collect())
 }
 
 /// `text` as a JSON string, quotes included.

@@ -38,6 +38,8 @@ fn a_second_spelling_of_a_governed_key_is_the_same_key() {
         r#""Model":"other""#,
         r#""MESSAGES":[{"role":"user","content":"y"}]"#,
         r#""max_tokens":1,"Max_Tokens":100000"#,
+        r#""tools":[],"toolſ":[{"type":"function","function":{"name":"f"}}]"#,
+        r#""max_tokens":1,"max_to\u212aens":100000"#,
         r#""tools":[{"type":"function","function":{"name":"f","Name":"g"}}]"#,
     ] {
         assert!(chat(members).is_err(), "{members}");
@@ -50,6 +52,81 @@ fn a_second_spelling_of_a_governed_key_is_the_same_key() {
     );
     let twice = bytes(r#"{"model":"m","Model":"other","input":"x"}"#);
     assert!(OpenAiRequest::parse(twice).is_err());
+}
+
+#[test]
+fn the_same_holds_for_messages_and_responses() {
+    for members in [
+        r#""Model":"forbidden""#,
+        r#""stream":false,"Stream":true"#,
+        r#""Max_Output_Tokens":1,"max_output_tokens":9000"#,
+        r#""tools":[],"Tools":[{"type":"function","name":"f"}]"#,
+        r#""tools":[{"type":"function","name":"f","Name":"g"}]"#,
+        r#""tools":[{"type":"function","Type":"web_search","name":"f"}]"#,
+        r#""tools":[{"type":"image_generation","MODEL":"dear"}]"#,
+    ] {
+        assert!(responses(members).is_err(), "{members}");
+    }
+    for members in [
+        r#""Model":"forbidden""#,
+        r#""stream":false,"Stream":true"#,
+        r#""Max_Tokens":100000"#,
+        r#""tools":[],"Tools":[{"name":"f"}]"#,
+        r#""tools":[],"toolſ":[{"name":"f"}]"#,
+        r#""tools":[{"name":"f","Name":"g"}]"#,
+        r#""tools":[{"name":"f","type":"custom","Type":"web_search_20250305"}]"#,
+        r#""Fallbacks":["dear"]"#,
+        r#""tools":[{"type":"advisor_20260301","name":"a","Model":"dear"}]"#,
+    ] {
+        assert!(claude(members).is_err(), "{members}");
+        let body = format!(r#"{{"model":"m","messages":[{{"role":"user"}}],{members}}}"#);
+        let counted = MessagesRequest::parse_count(bytes(&body));
+        // A cap alone is nothing that a request to count says twice.
+        assert_eq!(counted.is_ok(), members.contains("Max_"), "{members}");
+    }
+    let facts = responses(
+        r#""Stream":true,"MAX_OUTPUT_TOKENS":77,"Tools":[{"Type":"function","Name":"f"},{"TYPE":"web_search"}]"#,
+    );
+    let facts = facts.unwrap();
+    assert!(facts.stream && facts.has_tools);
+    assert_eq!(facts.output_cap, Some(77));
+    assert_eq!(facts.tool_names, ["f", "web_search"]);
+    let facts = claude(
+        r#""Stream":true,"Tools":[{"Name":"f"},{"TYPE":"bash_20250124","name":"bash"}],"MCP_Servers":[{}]"#,
+    );
+    let facts = facts.unwrap();
+    assert!(facts.stream && facts.has_tools);
+    assert_eq!(facts.tool_names, ["f", "bash_20250124", "mcp_toolset"]);
+}
+
+#[test]
+fn what_the_caller_names_itself_keeps_its_case() {
+    let schema = r#"{"type":"object","properties":{"a":{},"A":{}}}"#;
+    let claudes = format!(r#""tools":[{{"name":"f","input_schema":{schema}}}]"#);
+    assert!(claude(&claudes).is_ok());
+    let own = format!(
+        r#""metadata":{{"a":"1","A":"2"}},"tools":[{{"type":"function","name":"f","parameters":{schema}}}]"#
+    );
+    assert!(responses(&own).is_ok());
+}
+
+#[test]
+fn a_tool_is_taken_out_in_whichever_case_it_is_spelled() {
+    let body = r#"{"model":"m","input":[{"Type":"additional_tools","TOOLS":[{"Name":"no"}]},{"role":"user","content":"x"}],"Tools":[{"Name":"no","Type":"function"},{"type":"namespace","name":"ns","Tools":[{"NAME":"no"},{"name":"yes"}]}],"Tool_Choice":{"Type":"allowed_tools","Tools":[{"Name":"no"},{"name":"yes"}]}}"#;
+    let request = ResponsesRequest::parse(bytes(body)).unwrap();
+    let left = request.without_tools(&["no"]).unwrap();
+    assert_eq!(left.facts.tool_names, ["ns", "yes"]);
+    assert!(!left.body().windows(4).any(|four| four == b"\"no\""));
+
+    let body = r#"{"model":"m","Messages":[{"role":"user","Content":[{"type":"text","text":"x"},{"Type":"tool_change","Tool":{"Definition":{"Name":"no"}}}]}],"Tools":[{"Name":"no"},{"name":"yes"}],"Tool_Choice":{"Type":"auto"}}"#;
+    let request = MessagesRequest::parse_count(bytes(body)).unwrap();
+    assert_eq!(request.facts.tool_names.len(), 3);
+    let left = request.without_tools(&["no"]).unwrap();
+    assert_eq!(left.facts.tool_names, ["yes"]);
+    let chosen = body.replace(r#"{"Type":"auto"}"#, r#"{"TYPE":"tool","Name":"no"}"#);
+    let request = MessagesRequest::parse_count(bytes(&chosen)).unwrap();
+    let needed = request.without_tools(&["no"]).unwrap_err();
+    assert_eq!(needed.field, "tool_choice");
 }
 
 #[test]

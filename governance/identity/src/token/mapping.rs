@@ -1,7 +1,6 @@
 //! From the claims of a verified token to whom they describe.
 
 use lattice_kernel::principal::{Grant, Level};
-use serde_json::Value;
 
 use super::claims::{ClaimName, Required};
 use super::fault::Fault;
@@ -12,13 +11,11 @@ use super::json::Object;
 pub struct ClaimNames {
     /// Who the user is at the issuer: stable, and given to nobody else later.
     pub user: ClaimName,
-    /// What people call the user; where a token lacks it, the user's own claim.
-    pub name: ClaimName,
     /// The groups, of which the first that leads to a team counts.
     pub team: ClaimName,
     /// The roles.
     pub roles: ClaimName,
-    /// The organisation.
+    /// The organisation, of users of whom the store knows none.
     pub org: Option<ClaimName>,
 }
 
@@ -104,7 +101,6 @@ pub struct Mapping {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Described {
     pub(crate) subject: Box<str>,
-    pub(crate) name: Box<str>,
     /// Those that may be the team, best first, each once.
     pub(crate) teams: Vec<Box<str>>,
     pub(crate) grants: Vec<Grant>,
@@ -130,7 +126,6 @@ impl Mapping {
         let roles = roles.filter_map(|role| self.roles.look_up(role));
         Ok(Described {
             subject: subject.into(),
-            name: self.name(claims).unwrap_or(subject).into(),
             teams,
             grants: roles
                 .map(|RoleAt { role, level }| Grant { level, role })
@@ -142,21 +137,11 @@ impl Mapping {
                 .map(Into::into),
         })
     }
-
-    /// An address that the issuer itself does not vouch for may be somebody else's.
-    fn name<'a>(&self, claims: &'a Object) -> Option<&'a str> {
-        let name = &self.claims.name;
-        // There are issuers that write the word.
-        let is_true = |value: &Value| *value == Value::Bool(true) || value == "true";
-        let vouched = claims.get("email_verified").is_none_or(is_true);
-        name.text(claims)
-            .filter(|_| vouched || name.as_str() != "email")
-    }
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
@@ -168,7 +153,6 @@ mod tests {
         Mapping {
             claims: ClaimNames {
                 user: claim("sub"),
-                name: claim("email"),
                 team: claim("groups"),
                 roles: claim("roles"),
                 org: Some(claim("org")),
@@ -220,22 +204,6 @@ mod tests {
         let claims = json!({"sub": "s", "groups": ["x", "g1", "research", "x"]});
         let teams = described(&mapping, claims).unwrap().teams;
         assert_eq!(teams, [Box::from("x"), Box::from("research")]);
-    }
-
-    #[test]
-    fn an_address_that_is_not_vouched_for_is_no_name() {
-        let mapping = mapping();
-        let name = |claims| described(&mapping, claims).unwrap().name;
-        let with = |verified: Value| json!({"sub": "s", "email": "a@b.example", "email_verified": verified});
-        assert_eq!(
-            &*name(json!({"sub": "s", "email": "a@b.example"})),
-            "a@b.example"
-        );
-        assert_eq!(&*name(with(json!(true))), "a@b.example");
-        assert_eq!(&*name(with(json!(false))), "s");
-        assert_eq!(&*name(with(json!("true"))), "a@b.example");
-        assert_eq!(&*name(with(json!("false"))), "s");
-        assert_eq!(&*name(json!({"sub": "s"})), "s");
     }
 
     #[test]

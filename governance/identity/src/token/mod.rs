@@ -5,6 +5,10 @@
 //! its bearer is translated by tables of the configuration; what the store knows of
 //! user and team is added, and a user that the store has disabled is refused.
 //!
+//! Only users of the store have bare names, which rules may be written for; any other
+//! is `ISSUER#SUBJECT`, whatever the token says of a name or an address. A token whose
+//! groups stand for teams acts in one of them or not at all.
+//!
 //! What was verified is remembered for a minute at the most, by the digest of the
 //! whole token, never beyond its end, and only while its issuer's keys stay the same.
 
@@ -147,7 +151,8 @@ impl<D: Directory, C: Clock> Tokens<D, C> {
     /// Who bears `token`.
     ///
     /// # Errors
-    /// `identity_unknown`, in the same words whatever is wrong, `identity_expired`,
+    /// `identity_unknown`, in the same words whatever is wrong, also where its groups
+    /// stand for teams of which none is the bearer's, `identity_expired`,
     /// `identity_revoked` where the store has disabled the user, and
     /// `store_unavailable` where the issuer's keys cannot be had or the store does
     /// not answer.
@@ -221,13 +226,17 @@ impl<D: Directory, C: Clock> Tokens<D, C> {
             Uuid::new_v5(&Uuid::new_v5(&namespace, kind), name.as_bytes())
         };
         let mut holder = stored.unwrap_or_else(|| {
+            // As long as configuration's name of the issuer and a claim may be, no more.
             Holder::of_user(Named {
                 id: id(b"user", &who.subject),
-                name: who.name.clone(),
+                name: format!("{issuer}#{}", who.subject).into(),
             })
         });
-        if let Some(team) = self.team(who).await.map_err(unavailable)? {
-            holder.team = Some(team);
+        if let Some(first) = who.teams.first() {
+            let home = holder.home().or(who.org.as_deref());
+            let team = self.team(&who.teams, home).await.map_err(unavailable)?;
+            // Without a team it would escape the team's limits.
+            holder.team = Some(team.ok_or_else(|| refusals::token_without_team(issuer, first))?);
         }
         holder.org = holder.org.or_else(|| {
             who.org.as_ref().map(|name| Named {
@@ -240,15 +249,16 @@ impl<D: Directory, C: Clock> Tokens<D, C> {
         principal.map(Arc::new).ok_or_else(refusals::token_unknown)
     }
 
-    /// The first of the teams that the store knows. Where the token names an
-    /// organisation, the teams of others do not count.
-    async fn team(&self, who: &Described) -> Result<Option<Team>, StoreFailure> {
-        for name in &who.teams {
-            let Some(team) = self.directory.team(name).await? else {
-                continue;
-            };
-            let org = team.org.as_ref().zip(who.org.as_ref());
-            if org.is_none_or(|(org, claimed)| org.name == *claimed) {
+    /// The first of the teams that the store knows and that somebody of the
+    /// organisation `home` may be put into.
+    async fn team(
+        &self,
+        names: &[Box<str>],
+        home: Option<&str>,
+    ) -> Result<Option<Team>, StoreFailure> {
+        for name in names {
+            let team = self.directory.team(name).await?;
+            if let Some(team) = team.filter(|team| team.admits(home)) {
                 return Ok(Some(team));
             }
         }

@@ -230,3 +230,33 @@ async fn a_configured_certificate_acts_in_its_team_or_not_at_all() {
     let who = show(&gate, None, Some(&shown)).await.unwrap();
     assert_eq!(who.team_models, Some(Vec::new()));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_configured_certificate_does_not_act_in_another_organisations_team() {
+    let world = World::new();
+    let assigned = Assigned {
+        team: Some("research".into()),
+        ..agent(SPIFFE)
+    };
+    let (gate, _) = gate(&world, false, vec![assigned]);
+    let shown = certificate(&[SPIFFE]);
+    let acme = || Some(named(9, "acme"));
+    let build = Holder {
+        org: acme(),
+        ..Holder::of_user(named(1, "build"))
+    };
+    let handle = Handle::Agent("build".into());
+    world.people.holders.lock().insert(handle, build);
+    for org in [Some(named(8, "umbrella")), None] {
+        world.people.add_team("research", |team| team.org = org);
+        let refusal = show(&gate, None, Some(&shown)).await.unwrap_err();
+        assert_eq!(refusal.code, Code::IdentityUnknown);
+        assert!(refusal.detail().unwrap().contains("organisation"));
+    }
+    world.people.add_team("research", |team| team.org = acme());
+    let who = show(&gate, None, Some(&shown)).await.unwrap();
+    assert_eq!(
+        (who.team.clone(), who.org.clone()),
+        (Some(named(2, "research")), acme())
+    );
+}

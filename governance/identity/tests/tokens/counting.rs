@@ -2,6 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
+use lattice_identity::directory::{Holder, Team};
 use lattice_identity::token::{Others, Table};
 use lattice_kernel::Code;
 use lattice_kernel::principal::{Auth, Grant, Level, SubjectKind};
@@ -73,19 +74,33 @@ async fn types_and_audiences_may_be_written_in_their_ways() {
 #[tokio::test(start_paused = true)]
 async fn a_user_whom_the_store_does_not_know_is_the_same_one_each_time() {
     let world = World::new();
-    let name = |name: &'static str| world.token(move |_, claims| claims["email"] = name.into());
-    let first = world.show(&name("ada@example.com")).await.unwrap();
-    let again = world.show(&name("ada@new.example")).await.unwrap();
+    let of = |email: &'static str| world.token(move |_, claims| claims["email"] = email.into());
+    let first = world.show(&of("ada@example.com")).await.unwrap();
+    let again = world.show(&of("ada@new.example")).await.unwrap();
     assert_eq!(first.subject.kind, SubjectKind::User);
     assert_eq!(first.auth, Auth::Token);
-    assert_eq!(&*first.subject.named.name, "ada@example.com");
     assert_eq!(first.user, Some(first.subject.named.clone()));
     assert_eq!(first.key, None);
-    assert_eq!(first.subject.named.id, again.subject.named.id);
+    assert_eq!(first.subject, again.subject);
     assert_eq!(first.subject.named.id.get_version_num(), 5);
     let other = world.token(|_, claims| claims["sub"] = "s-2".into());
     let other = world.show(&other).await.unwrap();
     assert_ne!(first.subject.named.id, other.subject.named.id);
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_a_user_of_the_store_has_a_bare_name() {
+    let world = World::new();
+    let token = world.token(|_, claims| {
+        for claim in ["email", "name", "preferred_username", "upn", "nickname"] {
+            claims[claim] = "stored".into();
+        }
+        claims["email_verified"] = true.into();
+    });
+    let name = async || world.show(&token).await.unwrap().subject.named.name.clone();
+    assert_eq!(&*name().await, "https://id.example#s-1");
+    world.people.add_user("s-1", |_| ());
+    assert_eq!(&*name().await, "stored");
 }
 
 #[tokio::test(start_paused = true)]
@@ -136,6 +151,36 @@ async fn groups_that_are_not_listed_lead_nowhere() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_token_whose_groups_stand_for_teams_acts_in_one_of_them_or_not_at_all() {
+    let world = World::new();
+    let of = |groups: &[&str]| world.token(|_, claims| claims["groups"] = json!(groups));
+    assert!(world.show(&of(&[])).await.unwrap().team.is_none());
+    world.people.add_team("research", |_| ());
+    let either = world.show(&of(&["lost", "research"])).await.unwrap();
+    assert_eq!(either.team, Some(named(2, "research")));
+
+    let lost = of(&["lost"]);
+    let stranger = world.token(|_, claims| claims["aud"] = "other".into());
+    let usual = world.show(&stranger).await.unwrap_err();
+    // Also where the user has a team that the token does not name.
+    for stored in [false, true] {
+        if stored {
+            let research = world.people.teams.lock()["research"].clone();
+            world
+                .people
+                .add_user("s-1", |user| user.team = Some(research));
+        }
+        let refusal = world.show(&lost).await.unwrap_err();
+        assert_eq!(refusal.code, Code::IdentityUnknown);
+        assert_eq!(refusal.message, usual.message);
+        let detail = refusal.detail().unwrap();
+        assert!(detail.contains("\"lost\"") && detail.contains("lattice team create"));
+    }
+    world.people.add_team("lost", |_| ());
+    assert_eq!(world.code(&lost).await, None, "once it is made");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_team_of_another_organisation_than_the_token_says_does_not_count() {
     let world = World::new();
     world
@@ -149,9 +194,54 @@ async fn a_team_of_another_organisation_than_the_token_says_does_not_count() {
     };
     let who = world.show(&of("acme")).await.unwrap();
     assert!(who.team.is_some());
-    let who = world.show(&of("other")).await.unwrap();
-    assert!(who.team.is_none());
-    assert_eq!(who.org.as_ref().map(|org| &*org.name), Some("other"));
+    let refused = Some(Code::IdentityUnknown);
+    assert_eq!(world.code(&of("other")).await, refused);
+    world.people.add_team("research", |_| ());
+    assert_eq!(world.code(&of("acme")).await, refused, "a team of nobody's");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_organisation_that_the_store_knows_goes_before_the_one_that_a_token_says() {
+    let world = World::new();
+    for (id, org) in [(8, "umbrella"), (9, "acme")] {
+        world
+            .people
+            .add_team(&format!("of {org}"), |team| team.org = Some(named(id, org)));
+    }
+    world.people.add_team("of nobody", |_| ());
+    let of = |team: &str, org: Option<&str>| {
+        world.token(|_, claims| {
+            claims["groups"] = json!([team]);
+            claims["org"] = org.into();
+        })
+    };
+    let of_acme = world.people.teams.lock()["of acme"].clone();
+    let belongs: [fn(&mut Holder, Team); 2] = [
+        |user, of_acme| user.org = of_acme.org,
+        |user, of_acme| user.team = Some(of_acme),
+    ];
+    for belong in belongs {
+        world
+            .people
+            .add_user("s-1", |user| belong(user, of_acme.clone()));
+        for org in [None, Some("acme"), Some("umbrella")] {
+            let who = world.show(&of("of acme", org)).await.unwrap();
+            assert_eq!(who.org, Some(named(9, "acme")), "{org:?}");
+            for team in ["of umbrella", "of nobody"] {
+                let code = world.code(&of(team, org)).await;
+                assert_eq!(code, Some(Code::IdentityUnknown), "{team} {org:?}");
+            }
+        }
+    }
+    // Whoever is of no organisation is put into any team, and takes on its own.
+    world.people.add_user("s-1", |_| ());
+    for (team, org) in [
+        ("of umbrella", Some(named(8, "umbrella"))),
+        ("of nobody", None),
+    ] {
+        let who = world.show(&of(team, None)).await.unwrap();
+        assert_eq!(who.org, org, "{team}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

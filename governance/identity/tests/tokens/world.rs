@@ -164,7 +164,6 @@ pub fn issuer() -> Issuer {
         mapping: Mapping {
             claims: ClaimNames {
                 user: claim("sub"),
-                name: claim("email"),
                 team: claim("groups"),
                 roles: claim("roles"),
                 org: Some(claim("org")),

@@ -305,9 +305,24 @@ pub(crate) fn fill(engine: &mut Engine, files: &Value, store: &StoreData) -> Res
     filled.map_err(|error| Fault::of_file("data.lattice.store", error.to_string(), "").into())
 }
 
+/// How long this thread has computed: what it waited for the processor is not the
+/// policy's doing.
+fn processor_time() -> Duration {
+    let spent = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::try_from(spent).unwrap_or_default()
+}
+
 fn evaluate(engine: &mut Engine, input: Value) -> Result<Decision, EvaluationError> {
     engine.set_input(input);
+    let began = processor_time();
     let value = engine.eval_rule(ENTRY_POINT.to_owned());
+    // The engine looks at the clock between statements alone, and one call of a
+    // built-in function may take as long as it likes.
+    let took = processor_time().saturating_sub(began);
+    if took > TIME_LIMIT {
+        let why = format!("execution exceeded time limit ({took:?} of {TIME_LIMIT:?})");
+        return Err(EvaluationError::Failed(why));
+    }
     decision::read(&value.map_err(|error| EvaluationError::Failed(error.to_string()))?)
 }
 

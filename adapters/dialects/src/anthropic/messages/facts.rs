@@ -1,5 +1,6 @@
 //! Which values of a request matter, and what is kept of them.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use super::media::Media;
@@ -127,6 +128,29 @@ fn wrong(at: At) -> Complaint {
 
 impl Reader for Facts {
     type At = At;
+
+    /// As for chat: a key must not say one thing here and another at a server that takes
+    /// it in any case.
+    fn name<'k>(&self, at: At, key: &'k str) -> Cow<'k, str> {
+        let governed = matches!(
+            at,
+            At::Body
+                | At::Message
+                | At::Part(_)
+                | At::Source(_)
+                | At::Container
+                | At::Thread
+                | At::Tool(_)
+                | At::ToolChange
+                | At::Definition(_)
+                | At::OutputConfig
+        );
+        if governed {
+            json::folded(key)
+        } else {
+            Cow::Borrowed(key)
+        }
+    }
 
     fn member(&mut self, at: At, key: &str) -> At {
         match (at, key) {

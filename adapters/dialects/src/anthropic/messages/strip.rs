@@ -4,6 +4,7 @@ use serde_json::value::RawValue;
 
 use super::MessagesRequest;
 use super::facts::{MCP, name_of};
+use crate::json::folded;
 use crate::json::layout::{Member, elements, members, text};
 use crate::tools::{Choice, Found, Known, Removal, ToolNeeded};
 
@@ -27,7 +28,7 @@ fn strip(removal: &mut Removal<'_>) -> Result<(), ToolNeeded> {
     let mut found = Found::default();
     let mut going = Vec::with_capacity(body.len());
     for Member { key, value } in &body {
-        going.push(match &**key {
+        going.push(match &*folded(key) {
             "tools" => removal.list(value, &mut found, known),
             "mcp_servers" => removal.list(value, &mut found, |_| vec![MCP.to_owned()].into()),
             "messages" => {
@@ -38,7 +39,7 @@ fn strip(removal: &mut Removal<'_>) -> Result<(), ToolNeeded> {
         });
     }
     for (Member { key, value }, going) in body.iter().zip(&mut going) {
-        *going |= match &**key {
+        *going |= match &*folded(key) {
             "tool_choice" => removal.choose("tool_choice", choice(value), &found)?,
             "messages" => {
                 changes(removal, value, &found);
@@ -129,9 +130,9 @@ fn choice(json: &RawValue) -> Choice<'_> {
     }
 }
 
-/// The value of the member of this name; `null` is as if absent.
+/// The value of the member of this name, in whichever case it is spelled; `null` is as if absent.
 fn of<'a>(members: &[Member<'a>], name: &str) -> Option<&'a RawValue> {
-    let mut named = members.iter().filter(|member| member.key == name);
+    let mut named = members.iter().filter(|member| member.is(name));
     let value = named.next().map(|member| member.value);
     value.filter(|value| value.get() != "null")
 }

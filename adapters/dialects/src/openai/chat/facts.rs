@@ -234,10 +234,11 @@ impl Reader for Facts {
             at,
             At::Body | At::StreamOptions | At::Tool | At::Function | At::Message
         );
-        if governed && key.bytes().any(|byte| byte.is_ascii_uppercase()) {
-            return Cow::Owned(key.to_ascii_lowercase());
+        if governed {
+            json::folded(key)
+        } else {
+            Cow::Borrowed(key)
         }
-        Cow::Borrowed(key)
     }
 
     fn member(&mut self, at: At, key: &str) -> At {

@@ -4,6 +4,7 @@ use serde_json::value::RawValue;
 
 use super::ChatRequest;
 use super::facts::{At, Hosted, names_of};
+use crate::json::folded;
 use crate::json::layout::{Member, elements, members, text};
 use crate::tools::{Choice, Found, Removal, ToolNeeded};
 
@@ -27,14 +28,14 @@ fn strip(removal: &mut Removal<'_>) -> Result<(), ToolNeeded> {
     let mut going = Vec::with_capacity(body.len());
     for Member { key, value } in &body {
         let known = |at| move |tool: &RawValue| names_of(tool.get(), at).into();
-        going.push(match &*key.to_ascii_lowercase() {
+        going.push(match &*folded(key) {
             "tools" => removal.list(value, &mut tools, known(At::Tool)),
             "functions" => removal.list(value, &mut functions, known(At::Function)),
             field => Hosted::of(field).is_some_and(|tool| removal.is_gone(tool.name())),
         });
     }
     for (Member { key, value }, going) in body.iter().zip(&mut going) {
-        *going |= match &*key.to_ascii_lowercase() {
+        *going |= match &*folded(key) {
             "tool_choice" => removal.choose("tool_choice", choice(value, At::Tool), &tools)?,
             "parallel_tool_calls" => tools.is_emptied(),
             "function_call" => {
@@ -81,6 +82,6 @@ fn by_word<'a>(word: &str) -> Choice<'a> {
 
 /// The value of the member of this name, in whichever case it is spelled.
 fn of<'a>(members: &[Member<'a>], name: &str) -> Option<&'a RawValue> {
-    let named = |member: &&Member<'a>| member.key.eq_ignore_ascii_case(name);
-    members.iter().find(named).map(|member| member.value)
+    let named = members.iter().find(|member| member.is(name));
+    named.map(|member| member.value)
 }

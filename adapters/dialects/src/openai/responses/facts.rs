@@ -1,5 +1,6 @@
 //! Which values of a Responses request matter, and what is kept of them.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use crate::json::{self, Complaint, Malformed, Reader, Scalar, Shape};
@@ -175,6 +176,29 @@ fn wrong(at: At) -> Complaint {
 
 impl Reader for Facts {
     type At = At;
+
+    /// As for chat: a key must not say one thing here and another at a server that takes
+    /// it in any case.
+    fn name<'k>(&self, at: At, key: &'k str) -> Cow<'k, str> {
+        let governed = matches!(
+            at,
+            At::Body
+                | At::Item
+                | At::Content
+                | At::Part
+                | At::InputAudio
+                | At::Prompt
+                | At::Stored
+                | At::Tool(_)
+                | At::Text
+                | At::Format
+        );
+        if governed {
+            json::folded(key)
+        } else {
+            Cow::Borrowed(key)
+        }
+    }
 
     fn member(&mut self, at: At, key: &str) -> At {
         match (at, key) {

@@ -4,6 +4,7 @@ use serde_json::value::RawValue;
 
 use super::ResponsesRequest;
 use super::facts::names_of;
+use crate::json::folded;
 use crate::json::layout::{Member, elements, members, text};
 use crate::tools::{Choice, Found, Need, Removal, ToolNeeded, needs};
 
@@ -26,7 +27,7 @@ fn strip(removal: &mut Removal<'_>) -> Result<(), ToolNeeded> {
     let mut found = Found::default();
     let mut going = Vec::with_capacity(body.len());
     for Member { key, value } in &body {
-        going.push(match &**key {
+        going.push(match &*folded(key) {
             "tools" => list(removal, value, &mut found),
             "input" => {
                 input(removal, value, &mut found);
@@ -44,7 +45,7 @@ fn strip(removal: &mut Removal<'_>) -> Result<(), ToolNeeded> {
         });
     }
     for (Member { key, value }, going) in body.iter().zip(&mut going) {
-        *going |= match &**key {
+        *going |= match &*folded(key) {
             "tool_choice" => removal.choose("tool_choice", choice(value), &found)?,
             "parallel_tool_calls" => found.is_emptied(),
             _ => false,
@@ -72,7 +73,7 @@ fn goes<'a>(removal: &mut Removal<'a>, tool: &'a RawValue, found: &mut Found) ->
         return true;
     }
     let members = members(tool);
-    let more = members.iter().find(|member| member.key == "tools");
+    let more = members.iter().find(|member| member.is("tools"));
     if let Some(more) = more
         && list(removal, more.value, found)
     {
@@ -91,7 +92,7 @@ fn input<'a>(removal: &mut Removal<'a>, input: &'a RawValue, found: &mut Found) 
     let mut going = Vec::with_capacity(items.len());
     for item in &items {
         let item = members(item);
-        let of = |name: &str| item.iter().find(|member| member.key == name);
+        let of = |name: &str| item.iter().find(|member| member.is(name));
         going.push(match of("tools") {
             Some(tools) if list(removal, tools.value, found) => {
                 let offers = of("type").and_then(|kind| text(kind.value));
@@ -120,7 +121,7 @@ fn choice(json: &RawValue) -> Choice<'_> {
         };
     }
     let members = members(json);
-    let of = |name: &str| members.iter().find(|member| member.key == name);
+    let of = |name: &str| members.iter().find(|member| member.is(name));
     let kind = of("type").and_then(|kind| text(kind.value));
     if kind.is_some_and(|kind| kind == "allowed_tools") {
         let tools = of("tools").map(|tools| elements(tools.value));

@@ -149,8 +149,95 @@ fn a_stream_that_is_cut_in_a_call_is_a_fault() {
     }
 }
 
+/// Events of each API around a long text in place of `@`: such as come without a call.
+const LONG: [(Api, &str); 7] = [
+    (
+        Api::Chat,
+        r#"{"choices":[{"index":0,"delta":{"content":"@","tool_calls":null}}]}"#,
+    ),
+    (
+        Api::Messages,
+        r#"{"type":"content_block_start","index":1,"content_block":{"type":"web_fetch_tool_result","tool_use_id":"srv_1","content":{"data":"@"}}}"#,
+    ),
+    (
+        Api::Messages,
+        r#"{"type":"content_block_delta","index":1,"delta":{"type":"text_delta","text":"@"}}"#,
+    ),
+    (
+        Api::Responses,
+        r#"{"type":"response.completed","response":{"parallel_tool_calls":true,"max_tool_calls":9,"output":[{"text":"@"}]}}"#,
+    ),
+    (
+        Api::Responses,
+        r#"{"type":"response.image_generation_call.partial_image","partial_image_b64":"@"}"#,
+    ),
+    (
+        Api::Responses,
+        r#"{"type":"response.output_item.done","item":{"result":"@","type":"image_generation_call"}}"#,
+    ),
+    (
+        Api::Generate,
+        r#"{"candidates":[{"content":{"parts":[{"inlineData":{"data":"@"}}]}}]}"#,
+    ),
+];
+
 #[test]
-fn a_long_event_without_a_call_passes_where_its_key_would_lead() {
+fn a_long_event_without_a_call_passes_in_pieces() {
+    for (api, event) in LONG {
+        let long = "Call/call+aLLc".repeat(MAX_HELD / 14 + 1);
+        let event = format!("data: {}\n\n", event.replace('@', &long));
+        for size in [16_000, 16_001, 4_099, 5 * MAX_HELD] {
+            let got = through(api, cut(event.as_bytes(), &[size]), none);
+            assert_eq!(got.fault, None, "{event:.120}");
+            assert_eq!(got.text(), event);
+        }
+    }
+    // However its last bytes are cut.
+    let long = "x".repeat(MAX_HELD);
+    let end = LONG[5].1.replace('@', &long);
+    for size in 1..60 {
+        let (start, end) = end.split_at(end.len() - 60);
+        let mut reads = vec![Bytes::from(format!("data: {start}"))];
+        reads.extend(cut(format!("{end}\n\n").as_bytes(), &[size]));
+        assert_eq!(through(Api::Responses, reads, none).fault, None, "{size}");
+    }
+}
+
+/// What it is called with may have passed by then; that it is a call has not.
+#[test]
+fn a_long_event_is_cut_where_a_call_shows() {
+    for (api, event) in [
+        (
+            Api::Messages,
+            r#"{"type":"content_block_start","index":0,"content_block":{"input":{"q":"@"},"name":"no","type":"tool_use"}}"#,
+        ),
+        (
+            Api::Responses,
+            r#"{"item":{"arguments":"@","name":"no","type":"function_call"},"type":"response.output_item.done"}"#,
+        ),
+        (
+            Api::Responses,
+            r#"{"item":{"action":"@","type":"shell_c\u0061ll"},"type":"response.output_item.done"}"#,
+        ),
+        (
+            Api::Chat,
+            r#"{"choices":[{"index":0,"delta":{"content":"@","tool_calls":[{"index":0}]}}]}"#,
+        ),
+    ] {
+        let event = format!("data: {}\n\n", event.replace('@', &"x".repeat(MAX_HELD)));
+        let tail = event.len() - 120;
+        for size in 1..121 {
+            let mut reads = vec![Bytes::copy_from_slice(&event.as_bytes()[..tail])];
+            reads.extend(cut(&event.as_bytes()[tail..], &[size]));
+            let got = through(api, reads, all);
+            assert_eq!(got.fault, Some(Fault::Exceeded), "{api:?} {size}");
+            assert!(!got.text().contains("\n\n") && got.asked.is_empty());
+        }
+    }
+}
+
+#[test]
+fn a_call_behind_a_long_picture_does_not_pass() {
     let picture = format!(
         r#"data: {{"candidates":[{{"content":{{"parts":[{{"inlineData":{{"data":"{}"}}}}]}},"finishReason":"STOP"}}]}}"#,
         "Call/call+aLLc".repeat(100_000)
