@@ -174,7 +174,7 @@ default allow := false
 allow if {
 	input.subject.type == "user"
 	input.subject.properties.auth == "oidc"
-	endswith(input.subject.properties.user, "#researcher")
+	endswith(input.subject.properties.user, "researcher")
 	input.subject.properties.team == "research"
 	input.subject.properties.roles == ["admin"]
 }
