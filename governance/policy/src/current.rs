@@ -159,12 +159,12 @@ impl<S, L: Slot<S>, K: Keep> Current<S, L, K> {
         if shadow != Shadow::Match {
             self.kept.forget(key);
         }
-        let source = match shadow {
-            Shadow::Match => Source::Kept,
-            Shadow::Mismatch | Shadow::Error => Source::Made,
+        let (answer, source) = match shadow {
+            Shadow::Match => (Ok(kept), Source::Kept),
+            Shadow::Mismatch | Shadow::Error => (afresh, Source::Made),
         };
         Outcome {
-            answer: afresh,
+            answer,
             source,
             shadow: Some(shadow),
         }
