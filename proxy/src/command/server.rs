@@ -80,8 +80,10 @@ pub fn run_to_end(life: impl Future<Output = Done>) -> Done {
 
 async fn serve(config: Config) -> Done {
     let running = Running::start(&config).await?;
+    // Whoever reads that it serves may stop it at once.
+    let told = told_to_stop();
     listen::announce(running.addresses, &running.gateway);
-    let signal = told_to_stop().await;
+    let signal = told.await;
     tracing::info!(
         signal,
         running = running.gateway.activity.running(),
@@ -409,25 +411,28 @@ async fn finish_journal(journal: &Journal, background: &mut background::Backgrou
     }
 }
 
-pub async fn told_to_stop() -> &'static str {
-    let interrupted = tokio::signal::ctrl_c();
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        match signal(SignalKind::terminate()) {
-            Ok(mut terminated) => tokio::select! {
-                _ = interrupted => "SIGINT",
-                _ = terminated.recv() => "SIGTERM",
-            },
-            Err(_) => {
-                drop(interrupted.await);
-                "SIGINT"
-            }
+/// Resolves once somebody wants the process to stop, from the moment of this call on,
+/// with the name of the signal. To be called on the runtime.
+#[cfg(unix)]
+pub fn told_to_stop() -> impl Future<Output = &'static str> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let [interrupted, terminated] =
+        [SignalKind::interrupt(), SignalKind::terminate()].map(|kind| signal(kind).ok());
+    async move {
+        let heard = async |signal: Option<tokio::signal::unix::Signal>| match signal {
+            Some(mut signal) => drop(signal.recv().await),
+            None => std::future::pending().await,
+        };
+        tokio::select! {
+            () = heard(interrupted) => "SIGINT",
+            () = heard(terminated) => "SIGTERM",
         }
     }
-    #[cfg(not(unix))]
-    {
-        drop(interrupted.await);
-        "ctrl-c"
-    }
+}
+
+/// Resolves once somebody wants the process to stop, with a name for that.
+#[cfg(not(unix))]
+pub async fn told_to_stop() -> &'static str {
+    drop(tokio::signal::ctrl_c().await);
+    "ctrl-c"
 }

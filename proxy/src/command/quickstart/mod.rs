@@ -98,8 +98,9 @@ async fn serve(config: Config, once: bool, model: &str) -> Done {
     let running = Running::over(&config, bound, state, journal).await?;
     let done = show(&running, &secret, &asked_model(&running, model)).await;
     if done.is_ok() && !once {
+        let told = told_to_stop();
         story::stays_up(running.addresses, &secret, &asked_model(&running, model));
-        told_to_stop().await;
+        told.await;
     }
     running.stop(config.drain).await;
     done
