@@ -70,10 +70,12 @@ impl Changes {
             // What is wrong with the one does not hold up the other.
             let budgets = in_time(gateway.books.refresh()).await;
             let roles = take_roles(gateway).await;
-            budgets.inspect_err(|error| tracing::error!(%error, "budgets were not taken over"))?;
-            roles.inspect_err(|error| {
+            let budgets =
+                budgets.inspect_err(|error| tracing::error!(%error, "budgets were not taken over"));
+            let roles = roles.inspect_err(|error| {
                 tracing::error!(%error, "the store's roles were not taken over");
-            })?;
+            });
+            budgets.and(roles)?;
             self.seen = Some(revision);
         }
         gateway.gates.authorization.refreshed(SystemClock.now());

@@ -4,7 +4,7 @@ use sqlx::PgConnection;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::settings::commit_change;
+use crate::settings::{commit_change, commit_if_changed};
 use crate::{Store, StoreError, WindowStarts};
 
 /// A budget as it is stored.
@@ -79,11 +79,7 @@ impl Store {
         )
         .execute(&mut *changes)
         .await?;
-        if deleted.rows_affected() == 0 {
-            return Ok(false);
-        }
-        commit_change(changes).await?;
-        Ok(true)
+        commit_if_changed(changes, &deleted).await
     }
 
     /// All budgets with what the current window (UTC calendar) of each has seen so far.

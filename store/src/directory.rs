@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::error::OrConflict;
 use crate::holders::{Owner, lock_owner};
-use crate::settings::commit_change;
+use crate::settings::{commit_change, commit_if_changed};
 use crate::{Store, StoreError};
 
 /// A certificate as it is stored.
@@ -182,10 +182,6 @@ impl Store {
         let deleted = sqlx::query!("delete from certificate where name = $1", name)
             .execute(&mut *changes)
             .await?;
-        if deleted.rows_affected() == 0 {
-            return Ok(false);
-        }
-        commit_change(changes).await?;
-        Ok(true)
+        commit_if_changed(changes, &deleted).await
     }
 }

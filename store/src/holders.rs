@@ -5,7 +5,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::error::OrConflict;
-use crate::settings::commit_change;
+use crate::settings::{commit_change, commit_if_changed};
 use crate::{Store, StoreError};
 
 /// A user as it is stored.
@@ -119,28 +119,27 @@ impl Store {
         )
         .execute(&mut *changes)
         .await?;
-        if changed.rows_affected() == 0 {
-            return Ok(false);
-        }
-        commit_change(changes).await?;
-        Ok(true)
+        commit_if_changed(changes, &changed).await
     }
 
     /// Deletes the user of this name with what it was granted and its certificates; `false`
     /// if there is none, `Conflict` while it has a key that is not revoked, or an agent, and
     /// always where tokens name it. Its revoked keys stay, as nobody's.
     pub async fn delete_user(&self, name: &str) -> Result<bool, StoreError> {
-        // A user is named by tokens from when it is made or never: this cannot change.
-        let users = self.users().await?;
-        let user = users.into_iter().find(|user| user.name == name);
-        if let Some(issuer) = user.and_then(|user| user.issuer) {
+        let mut changes = self.pool.begin().await?;
+        let issuer = sqlx::query_scalar!(
+            "select issuer from app_user where name = $1 for update",
+            name
+        )
+        .fetch_optional(&mut *changes)
+        .await?;
+        if let Some(issuer) = issuer.flatten() {
             return Err(StoreError::Conflict {
                 what: format!(
                     "the user `{name}` is named by tokens of {issuer}: disable it, which refuses them; deleted, they would be served as of somebody unknown"
                 ),
             });
         }
-        let mut changes = self.pool.begin().await?;
         sqlx::query!(
             "update api_key set user_id = null
              where revoked_at is not null and user_id = (select id from app_user where name = $1)",
@@ -154,11 +153,7 @@ impl Store {
             .or_conflict(|| {
                 format!("the user `{name}` still has live keys or agents: revoke or delete them first, or disable the user")
             })?;
-        if deleted.rows_affected() == 0 {
-            return Ok(false);
-        }
-        commit_change(changes).await?;
-        Ok(true)
+        commit_if_changed(changes, &deleted).await
     }
 
     /// Stores an agent; `Conflict` if the name is taken or its team and its owner are of two
@@ -216,11 +211,7 @@ impl Store {
         )
         .execute(&mut *changes)
         .await?;
-        if changed.rows_affected() == 0 {
-            return Ok(false);
-        }
-        commit_change(changes).await?;
-        Ok(true)
+        commit_if_changed(changes, &changed).await
     }
 
     /// As [`Store::delete_user`], for an agent.
@@ -239,11 +230,7 @@ impl Store {
             .or_conflict(|| {
                 format!("the agent `{name}` still has live keys: revoke them first, or disable the agent")
             })?;
-        if deleted.rows_affected() == 0 {
-            return Ok(false);
-        }
-        commit_change(changes).await?;
-        Ok(true)
+        commit_if_changed(changes, &deleted).await
     }
 }
 

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::error::OrConflict;
 use crate::holders::{Owner, lock_owner, lock_team, missing};
 use crate::keys::lock_live_key;
-use crate::settings::commit_change;
+use crate::settings::{commit_change, commit_if_changed};
 use crate::{Store, StoreError};
 
 /// A role as it is stored.
@@ -94,18 +94,20 @@ impl Store {
     /// holds it.
     pub async fn delete_role(&self, name: &str) -> Result<bool, StoreError> {
         let mut changes = self.pool.begin().await?;
-        let is_held = sqlx::query_scalar!(
-            r#"select exists (select from role_grant where role = $1) as "is_held!""#,
-            name
-        )
-        .fetch_one(&mut *changes)
-        .await?;
         let deleted = sqlx::query!("delete from role where name = $1", name)
             .execute(&mut *changes)
             .await?;
         if deleted.rows_affected() == 0 {
             return Ok(false);
         }
+        // Looked up behind the lock that the deletion waits for: a grant that is being made
+        // holds the role until it is there to be seen.
+        let is_held = sqlx::query_scalar!(
+            r#"select exists (select from role_grant where role = $1) as "is_held!""#,
+            name
+        )
+        .fetch_one(&mut *changes)
+        .await?;
         if is_held {
             return Err(StoreError::Conflict {
                 what: format!("the role `{name}` is granted to somebody: revoke it first"),
@@ -125,6 +127,10 @@ impl Store {
         to: Grantee<'_>,
     ) -> Result<bool, StoreError> {
         let mut changes = self.pool.begin().await?;
+        // One that is stored is not deleted before this is through.
+        sqlx::query_scalar!("select name from role where name = $1 for key share", role)
+            .fetch_optional(&mut *changes)
+            .await?;
         let [user, agent, key, team] = lock_grantee(&mut changes, to).await?;
         let granted = sqlx::query!(
             "insert into role_grant (role, level, user_id, agent_id, key_id, team_id)
@@ -138,11 +144,7 @@ impl Store {
         )
         .execute(&mut *changes)
         .await?;
-        if granted.rows_affected() == 0 {
-            return Ok(false);
-        }
-        commit_change(changes).await?;
-        Ok(true)
+        commit_if_changed(changes, &granted).await
     }
 
     /// Takes a grant back; `false` if there was none, `Missing` if there is nobody of this
@@ -163,11 +165,7 @@ impl Store {
         )
         .execute(&mut *changes)
         .await?;
-        if revoked.rows_affected() == 0 {
-            return Ok(false);
-        }
-        commit_change(changes).await?;
-        Ok(true)
+        commit_if_changed(changes, &revoked).await
     }
 
     /// All grants but those of revoked keys, by role, level and holder.

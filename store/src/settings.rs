@@ -1,5 +1,6 @@
 //! Settings of the whole installation, and the revision that tells replicas to look again.
 
+use sqlx::postgres::PgQueryResult;
 use sqlx::{PgConnection, Postgres};
 
 use crate::{Store, StoreError};
@@ -51,6 +52,19 @@ pub(crate) async fn bump_revision(changes: &mut PgConnection) -> Result<(), Stor
     .execute(changes)
     .await?;
     Ok(())
+}
+
+/// As [`commit_change`], where `done` is what the change was; `false`, and nothing is
+/// changed, where it touched no row.
+pub(crate) async fn commit_if_changed(
+    changes: sqlx::Transaction<'_, Postgres>,
+    done: &PgQueryResult,
+) -> Result<bool, StoreError> {
+    if done.rows_affected() == 0 {
+        return Ok(false);
+    }
+    commit_change(changes).await?;
+    Ok(true)
 }
 
 /// Ends a transaction that changed what identity, policy or budgets depend on.

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::error::OrConflict;
 use crate::holders::lock_org;
-use crate::settings::commit_change;
+use crate::settings::{commit_change, commit_if_changed};
 use crate::{Store, StoreError};
 
 /// An organisation as it is stored.
@@ -72,11 +72,7 @@ impl Store {
             .or_conflict(|| {
                 format!("teams or users belong to the organisation `{name}`: delete them first")
             })?;
-        if deleted.rows_affected() == 0 {
-            return Ok(false);
-        }
-        commit_change(changes).await?;
-        Ok(true)
+        commit_if_changed(changes, &deleted).await
     }
 
     /// Stores a team; `Conflict` if the name is taken, `Missing` if the organisation does not
@@ -132,10 +128,6 @@ impl Store {
             .or_conflict(|| {
                 format!("the team `{name}` still has live keys, users or agents: revoke or delete them first")
             })?;
-        if deleted.rows_affected() == 0 {
-            return Ok(false);
-        }
-        commit_change(changes).await?;
-        Ok(true)
+        commit_if_changed(changes, &deleted).await
     }
 }

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use super::ask::{self, Decision};
 use super::document::{self, Document, Object};
 use super::queue::{self, Share};
-use super::{CONDENSED_AT, Fault, Held, Judge, MAX_CALLS, Machine};
+use super::{CONDENSED_AT, Fault, Held, Judge, MAX_CALLS, Machine, read};
 use crate::json::quote;
 use crate::splice::Edits;
 use crate::sse::Event;
@@ -73,11 +73,7 @@ impl Machine for Messages {
         judge: Judge<'_>,
         out: &mut Vec<Bytes>,
     ) -> Result<(), Fault> {
-        let document = event.data().and_then(|data| Document::read(&data));
-        let Some(document) = document else {
-            if suspect {
-                return Err(Fault::Unreadable("an event is not strict JSON"));
-            }
+        let Some(document) = read(event, suspect)? else {
             out.push(event.raw().clone());
             return Ok(());
         };

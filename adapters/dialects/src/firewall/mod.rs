@@ -16,6 +16,7 @@
 mod ask;
 mod chat;
 mod document;
+mod edit;
 mod generate;
 mod marker;
 mod messages;
@@ -29,6 +30,7 @@ use bytes::Bytes;
 use crate::Api;
 use crate::reply::Run;
 use crate::sse::{Event, Frame, Framer};
+use document::Document;
 use marker::{Marker, REACH};
 
 /// How much of the calls of one reply is held, in bytes, and how long an event may be
@@ -256,12 +258,17 @@ impl Firewall {
         let begun = self.long.take();
         let has_begun = begun.is_some();
         let Long(mut seen) = begun.unwrap_or_default();
-        seen.drain(..seen.len().saturating_sub(REACH));
-        let before = seen.len();
-        seen.extend_from_slice(piece);
-        let harmless = !self.machine.is_busy() && !self.marker.goes_on(&seen, before);
+        // The first piece is all that was held, and needs no copy.
+        let found = if seen.is_empty() {
+            self.marker.is_in(piece)
+        } else {
+            let before = seen.len();
+            seen.extend_from_slice(piece);
+            self.marker.goes_on(&seen, before)
+        };
+        let harmless = !self.machine.is_busy() && !found;
         let goes_on = if harmless { !last } else { has_begun };
-        self.long = goes_on.then_some(Long(seen));
+        self.long = goes_on.then(|| Long(end_of(if seen.is_empty() { piece } else { &seen })));
         if harmless {
             Ok(())
         } else {
@@ -270,8 +277,23 @@ impl Firewall {
     }
 }
 
+const UNREADABLE: Fault = Fault::Unreadable("an event is not strict JSON");
+
+/// What an event holds; `None` where that is no JSON and no call either: it passes as it is.
+fn read(event: &Event, suspect: bool) -> Result<Option<Document>, Fault> {
+    match event.data().and_then(|data| Document::read(&data)) {
+        None if suspect => Err(UNREADABLE),
+        document => Ok(document),
+    }
+}
+
 /// A key of a call is where no call is known to be.
 const MISPLACED: Fault = Fault::Unreadable("a call is in a strange place");
+
+/// As much of it as can matter to what comes next.
+fn end_of(bytes: &[u8]) -> Vec<u8> {
+    bytes[bytes.len().saturating_sub(REACH)..].to_vec()
+}
 
 /// Counts what is held.
 #[derive(Debug, Default)]

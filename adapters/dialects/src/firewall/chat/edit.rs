@@ -7,39 +7,12 @@ use super::wire::{Chunk, Piece, Slot, Told, is_call};
 use crate::firewall::Fault;
 use crate::firewall::ask::Decision;
 use crate::firewall::document::{self, Document, Member, Object};
+use crate::firewall::edit::Edit;
 use crate::json::quote;
 use crate::splice::Edits;
 use crate::sse::Event;
 
-/// What changes in an event.
-pub(super) struct Edit<'d> {
-    document: &'d Document,
-    pub edits: Edits,
-    /// Whether anything is left of it that a client must get.
-    pub speaks: bool,
-    /// What is said in a stream may follow on text, which has passed.
-    streamed: bool,
-}
-
-impl<'d> Edit<'d> {
-    pub(super) fn new(document: &'d Document, streamed: bool) -> Self {
-        Self {
-            document,
-            edits: Edits::default(),
-            speaks: false,
-            streamed,
-        }
-    }
-
-    /// What is left of the event.
-    pub(super) fn event(self, event: &Event) -> Option<Bytes> {
-        if self.edits.is_empty() {
-            return Some(event.raw().clone());
-        }
-        let speaks = self.speaks;
-        speaks.then(|| event.with_data(&self.edits.apply(self.document.bytes())))
-    }
-
+impl Edit<'_> {
     /// Edits what is told of a choice; `calls` are those of its pieces.
     pub(super) fn choice(
         &mut self,

@@ -15,11 +15,11 @@ use std::collections::{BTreeMap, VecDeque};
 use bytes::Bytes;
 
 use super::document::Document;
+use super::edit::Edit;
 use super::queue::{self, Share};
-use super::{CONDENSED_AT, Fault, Held, Judge, MAX_CALLS, Machine};
+use super::{CONDENSED_AT, Fault, Held, Judge, MAX_CALLS, Machine, UNREADABLE, read};
 use crate::sse::Event;
 use call::{Choice, Place};
-use edit::Edit;
 use wire::Chunk;
 
 #[derive(Debug, Default)]
@@ -41,8 +41,6 @@ struct Waiting {
     goes_on: bool,
 }
 
-const UNREADABLE: Fault = Fault::Unreadable("an event is not strict JSON");
-
 impl Machine for Chat {
     fn is_busy(&self) -> bool {
         !self.queue.is_empty()
@@ -59,10 +57,7 @@ impl Machine for Chat {
         if data.trim_ascii() == b"[DONE]" {
             return self.done(event, judge, out);
         }
-        let Some(document) = Document::read(&data) else {
-            if suspect {
-                return Err(UNREADABLE);
-            }
+        let Some(document) = read(event, suspect)? else {
             out.push(event.raw().clone());
             return Ok(());
         };

@@ -6,38 +6,12 @@ use super::Call;
 use super::wire::{Candidate, Chunk, Piece};
 use crate::firewall::ask::Decision;
 use crate::firewall::document::Document;
+use crate::firewall::edit::Edit;
 use crate::json::quote;
 use crate::splice::Edits;
 use crate::sse::Event;
 
-/// What changes in an event.
-pub(super) struct Edit<'d> {
-    document: &'d Document,
-    pub edits: Edits,
-    /// Whether anything is left of it that a client must get.
-    pub speaks: bool,
-    streamed: bool,
-}
-
-impl<'d> Edit<'d> {
-    pub(super) fn new(document: &'d Document, streamed: bool) -> Self {
-        Self {
-            document,
-            edits: Edits::default(),
-            speaks: false,
-            streamed,
-        }
-    }
-
-    /// What is left of the event.
-    pub(super) fn event(self, event: &Event) -> Option<Bytes> {
-        if self.edits.is_empty() {
-            return Some(event.raw().clone());
-        }
-        let speaks = self.speaks;
-        speaks.then(|| event.with_data(&self.edits.apply(self.document.bytes())))
-    }
-
+impl Edit<'_> {
     /// Edits what is told of a candidate; `of` are the calls of its pieces.
     pub(super) fn candidate(&mut self, told: &Candidate<'_>, of: &[usize], calls: &mut [Call]) {
         self.speaks |= told.speaks;
@@ -54,7 +28,7 @@ impl<'d> Edit<'d> {
             };
             let call = of.next().and_then(|call| calls.get_mut(*call));
             gone[at] = match call {
-                Some(call) => self.piece(piece, part.json, at > 0, call),
+                Some(call) => self.part(piece, part.json, at > 0, call),
                 None => true,
             };
         }
@@ -72,7 +46,7 @@ impl<'d> Edit<'d> {
     }
 
     /// Edits a part that is a call, or a piece of one; whether it goes.
-    fn piece(&mut self, piece: &Piece<'_>, part: &str, follows: bool, call: &mut Call) -> bool {
+    fn part(&mut self, piece: &Piece<'_>, part: &str, follows: bool, call: &mut Call) -> bool {
         let again = call.said;
         match &call.decision {
             Some(Decision::Released) => return false,

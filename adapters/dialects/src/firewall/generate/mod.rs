@@ -13,11 +13,11 @@ use bytes::Bytes;
 
 use super::ask::{self, Decision};
 use super::document::{self, Document};
-use super::{CONDENSED_AT, Fault, Held, Judge, MAX_CALLS, Machine};
+use super::edit::Edit;
+use super::{CONDENSED_AT, Fault, Held, Judge, MAX_CALLS, Machine, UNREADABLE, read};
 use crate::gemini::generate::Partial;
 use crate::splice::Edits;
 use crate::sse::Event;
-use edit::Edit;
 use wire::{Chunk, Piece};
 
 #[derive(Debug, Default)]
@@ -52,8 +52,6 @@ struct Waiting {
     goes_on: bool,
 }
 
-const UNREADABLE: Fault = Fault::Unreadable("an event is not strict JSON");
-
 impl Machine for Generate {
     fn is_busy(&self) -> bool {
         !self.queue.is_empty()
@@ -66,11 +64,7 @@ impl Machine for Generate {
         judge: Judge<'_>,
         out: &mut Vec<Bytes>,
     ) -> Result<(), Fault> {
-        let document = event.data().and_then(|data| Document::read(&data));
-        let Some(document) = document else {
-            if suspect {
-                return Err(UNREADABLE);
-            }
+        let Some(document) = read(event, suspect)? else {
             out.push(event.raw().clone());
             return Ok(());
         };

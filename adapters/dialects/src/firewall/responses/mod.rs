@@ -17,7 +17,7 @@ use bytes::Bytes;
 use super::ask::Decision;
 use super::document::{self, Document, Object};
 use super::queue::{self, Share};
-use super::{CONDENSED_AT, Fault, Held, Judge, MAX_CALLS, Machine};
+use super::{CONDENSED_AT, Fault, Held, Judge, MAX_CALLS, Machine, read};
 use crate::splice::Edits;
 use crate::sse::Event;
 use item::{Asked, Kind};
@@ -66,8 +66,6 @@ enum Part {
     Done,
 }
 
-const UNREADABLE: Fault = Fault::Unreadable("an event is not strict JSON");
-
 impl Machine for Responses {
     fn is_busy(&self) -> bool {
         !self.queue.is_empty() || self.numbers.are_ours()
@@ -80,11 +78,7 @@ impl Machine for Responses {
         judge: Judge<'_>,
         out: &mut Vec<Bytes>,
     ) -> Result<(), Fault> {
-        let document = event.data().and_then(|data| Document::read(&data));
-        let Some(document) = document else {
-            if suspect {
-                return Err(UNREADABLE);
-            }
+        let Some(document) = read(event, suspect)? else {
             out.push(event.raw().clone());
             return Ok(());
         };

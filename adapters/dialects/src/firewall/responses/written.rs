@@ -4,10 +4,10 @@ use bytes::Bytes;
 
 use super::item::{Asked, Kind};
 use super::number::Numbers;
-use super::{Item, Part, UNREADABLE};
-use crate::firewall::Fault;
+use super::{Item, Part};
 use crate::firewall::ask::Decision;
 use crate::firewall::document::{self, Document};
+use crate::firewall::{Fault, UNREADABLE};
 use crate::json::quote;
 use crate::splice::Edits;
 use crate::sse::Event;
