@@ -137,7 +137,7 @@ fn decisions_are_made_for_whoever_holds_the_admin_key() {
     let malformed = decide(&json!({"subject": {"type": "user", "id": "ada"}}));
     assert_eq!(malformed.status, 400);
     assert!(malformed.body.contains("action"), "{}", malformed.body);
-    let large = decide(&json!("x".repeat(2 << 20)));
+    let large = decide(&json!("x".repeat(8 << 20)));
     assert_eq!(large.status, 413);
 
     let mut batch = about("ada");

@@ -4,11 +4,11 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::body::Bytes;
+use axum::body::Body;
 use axum::extract::State;
-use axum::extract::rejection::BytesRejection;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use futures::TryStreamExt as _;
 use lattice_kernel::Clock as _;
 use lattice_policy::{Policy, authzen};
 use serde_json::{Value, json};
@@ -17,34 +17,28 @@ use time::OffsetDateTime;
 use crate::gateway::Gateway;
 
 /// The largest request body, bytes.
-pub const MAX_BODY: usize = 1024 * 1024;
+const MAX_BODY: usize = 1024 * 1024;
+
+/// How much of a larger one is read to no purpose, bytes: a connection that is closed
+/// over bytes that wait is reset, and its client loses the refusal that it was sent.
+const MAX_DISCARDED: usize = 32 * MAX_BODY;
 
 type Answer = fn(&Policy, OffsetDateTime, &[u8]) -> Result<Value, authzen::Problem>;
 
 /// `POST /access/v1/evaluation`.
-pub async fn evaluation(
-    State(gateway): State<Arc<Gateway>>,
-    body: Result<Bytes, BytesRejection>,
-) -> Response {
+pub async fn evaluation(State(gateway): State<Arc<Gateway>>, body: Body) -> Response {
     answer(gateway, body, authzen::evaluation).await
 }
 
 /// `POST /access/v1/evaluations`.
-pub async fn evaluations(
-    State(gateway): State<Arc<Gateway>>,
-    body: Result<Bytes, BytesRejection>,
-) -> Response {
+pub async fn evaluations(State(gateway): State<Arc<Gateway>>, body: Body) -> Response {
     answer(gateway, body, authzen::evaluations).await
 }
 
-async fn answer(
-    gateway: Arc<Gateway>,
-    body: Result<Bytes, BytesRejection>,
-    answer: Answer,
-) -> Response {
-    let body = match body {
+async fn answer(gateway: Arc<Gateway>, body: Body, answer: Answer) -> Response {
+    let body = match read(body).await {
         Ok(body) => body,
-        Err(rejection) => return rejection.into_response(),
+        Err(refusal) => return refusal.into_response(),
     };
     // A hundred evaluations, each within its time limit, are too long for a thread that
     // other requests wait for.
@@ -63,6 +57,31 @@ async fn answer(
             StatusCode::INTERNAL_SERVER_ERROR.into_response()
         }
     }
+}
+
+async fn read(body: Body) -> Result<Vec<u8>, (StatusCode, String)> {
+    let mut stream = body.into_data_stream();
+    let (mut whole, mut length) = (Vec::new(), 0);
+    while length <= MAX_DISCARDED {
+        match stream.try_next().await {
+            Ok(Some(part)) => {
+                length += part.len();
+                if length <= MAX_BODY {
+                    whole.extend_from_slice(&part);
+                }
+            }
+            Ok(None) => break,
+            Err(error) => {
+                let problem = format!("the body could not be read: {error}\n");
+                return Err((StatusCode::BAD_REQUEST, problem));
+            }
+        }
+    }
+    if length > MAX_BODY {
+        let problem = format!("the body is over {MAX_BODY} bytes: ask in several requests\n");
+        return Err((StatusCode::PAYLOAD_TOO_LARGE, problem));
+    }
+    Ok(whole)
 }
 
 /// `GET /.well-known/authzen-configuration`: URLs under the name that the gateway was

@@ -8,7 +8,7 @@ pub mod routes;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
@@ -27,9 +27,7 @@ use crate::gateway::Gateway;
 
 /// The routes.
 pub fn router(gateway: Arc<Gateway>) -> Router {
-    routes::router(&gateway.admin_key, handler)
-        .layer(DefaultBodyLimit::max(authzen::MAX_BODY))
-        .with_state(gateway)
+    routes::router(&gateway.admin_key, handler).with_state(gateway)
 }
 
 fn handler(endpoint: Endpoint) -> MethodRouter<Arc<Gateway>> {
