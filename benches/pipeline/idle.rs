@@ -99,7 +99,7 @@ impl Lease for Nothing {
         None
     }
 
-    fn settle(self, _: NanoUsd) {}
+    fn settle(self, _: Spent) {}
 }
 
 impl Slot for Nothing {

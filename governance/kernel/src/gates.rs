@@ -119,8 +119,17 @@ pub trait Lease: Send + 'static {
     /// What is held: the most that the call can cost, spare attempts included.
     /// `None` where no budget applies and nothing was reckoned.
     fn reserved(&self) -> Option<NanoUsd>;
-    /// Replaces the hold by the true cost. Never blocks for long, never fails.
-    fn settle(self, cost: NanoUsd);
+    /// Replaces the hold by what the call came to. Never blocks for long, never fails.
+    fn settle(self, spent: Spent);
+}
+
+/// What a call came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Spent {
+    /// What it cost.
+    pub cost: NanoUsd,
+    /// Input and output tokens; `None` where they were not counted.
+    pub tokens: Option<u64>,
 }
 
 /// Room in the journal for one outcome. Never blocks for long, never fails.

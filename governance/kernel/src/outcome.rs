@@ -73,6 +73,21 @@ pub struct Outcome {
     pub rulings: Rulings,
 }
 
+impl Outcome {
+    /// The tokens of all attempts; `None` where an attempt may have been billed and did
+    /// not report them.
+    #[must_use]
+    pub fn tokens(&self) -> Option<u64> {
+        if self.abandoned > 0 {
+            return None;
+        }
+        match &self.usage {
+            Some(usage) => Some(usage.input.saturating_add(usage.output)),
+            None => (self.cost == Some(NanoUsd::ZERO) && !self.estimated).then_some(0),
+        }
+    }
+}
+
 /// What became of the tool calls of one reply. A model chooses how many there are and
 /// what they are called, so names are kept of some only.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

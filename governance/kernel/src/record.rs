@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::call::Target;
 use crate::draft::Draft;
-use crate::gates::{Lease, Ruling, Slot};
+use crate::gates::{Lease, Ruling, Slot, Spent};
 use crate::money::{NanoUsd, Usage};
 use crate::outcome::{Ending, Outcome, Rulings};
 
@@ -250,6 +250,9 @@ impl<L: Lease, S: Slot> Closing for Open<L, S> {
     fn close(self: Box<Self>, outcome: &Outcome) {
         let Self { lease, slot } = *self;
         slot.close(outcome);
-        lease.settle(outcome.cost.unwrap_or(NanoUsd::ZERO));
+        lease.settle(Spent {
+            cost: outcome.cost.unwrap_or(NanoUsd::ZERO),
+            tokens: outcome.tokens(),
+        });
     }
 }
