@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use crate::call::{Action, Dialect};
 use crate::principal::Principal;
+use crate::rates::Rates;
 use crate::record::Presence;
 use crate::refusal::{Code, Gate, Refusal};
 
@@ -31,6 +32,10 @@ pub struct Draft {
     pub model: Option<Box<str>>,
     /// Whether the client is still there.
     pub presence: Presence,
+    /// What was changed before gate 3, for `x-lattice-noted`.
+    pub noted: Vec<Box<str>>,
+    /// What is left of the caller's rates, once gate 3 has looked.
+    pub rates: Rates,
     laps: [Option<Instant>; Gate::COUNT],
 }
 
@@ -47,6 +52,8 @@ impl Draft {
             principal: None,
             model: None,
             presence: Presence::default(),
+            noted: Vec::new(),
+            rates: Rates::default(),
             laps: [None; Gate::COUNT],
         }
     }

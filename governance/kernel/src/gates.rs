@@ -13,6 +13,7 @@ use crate::money::NanoUsd;
 use crate::outcome::Outcome;
 use crate::principal::Principal;
 use crate::proof::Intended;
+use crate::rates::Rates;
 use crate::record::Presence;
 use crate::refusal::{Code, Gate, Refusal};
 
@@ -158,8 +159,12 @@ pub struct Terms {
     /// What the lease holds: the most that one attempt can cost, once for the attempt
     /// that answers and once for each spare one.
     pub reserved: Option<NanoUsd>,
+    /// The tokens that the lease holds; `None` where none had to be reckoned.
+    pub reserved_tokens: Option<u64>,
     /// Attempts that may be given up although they may have been billed.
     pub spare_attempts: u32,
+    /// What is left of the caller's rates.
+    pub rates: Rates,
     /// What was changed or dropped, for `x-lattice-noted`.
     pub noted: Vec<Box<str>>,
 }

@@ -20,6 +20,7 @@ pub mod outcome;
 pub mod pipeline;
 pub mod principal;
 pub mod proof;
+pub mod rates;
 pub mod record;
 pub mod refusal;
 pub mod secret;

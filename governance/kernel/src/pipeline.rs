@@ -231,7 +231,10 @@ async fn constrain<I, Z, C: Constraints, A, X>(
     let mut granted = gates
         .constraints
         .constrain(draft.at, &principal, &ask, &plan, body)
-        .await?;
+        .await
+        .inspect_err(|refusal| draft.rates = refusal.rates)?;
+    draft.rates = granted.terms.rates;
+    granted.terms.noted.append(&mut draft.noted);
     let noted = dropped
         .iter()
         .map(|name| format!("tool {name} is not open to this caller").into());

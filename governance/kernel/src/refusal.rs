@@ -4,6 +4,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::rates::Rates;
+
 /// Where in the walk a request was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Gate {
@@ -156,6 +158,8 @@ pub struct Refusal {
     pub param: Option<Box<str>>,
     /// When to come back, where waiting helps.
     pub retry_after: Option<Duration>,
+    /// What is left of the caller's rates, where it fell under any.
+    pub rates: Rates,
     detail: Option<Box<str>>,
 }
 
@@ -169,6 +173,7 @@ impl Refusal {
             message: message.into(),
             param: None,
             retry_after: None,
+            rates: Rates::default(),
             detail: None,
         }
     }
@@ -198,6 +203,13 @@ impl Refusal {
     #[must_use]
     pub fn retry_after(mut self, after: Duration) -> Self {
         self.retry_after = Some(after);
+        self
+    }
+
+    /// Tells what is left of the caller's rates.
+    #[must_use]
+    pub fn rates(mut self, rates: Rates) -> Self {
+        self.rates = rates;
         self
     }
 

@@ -10,6 +10,7 @@ pub(crate) struct Balance {
     pub bucket: Bucket,
     /// Taken here and not given back.
     granted: i64,
+    is_new: bool,
     /// Settled or held, of what was granted. More than that where calls cost more than was
     /// held for them.
     used: i64,
@@ -33,6 +34,7 @@ impl Balance {
         Self {
             bucket,
             granted: 0,
+            is_new: true,
             used: 0,
             elsewhere,
             keep: 0,
@@ -44,6 +46,16 @@ impl Balance {
     /// What can be spent here without asking.
     pub fn free(&self) -> i64 {
         self.granted.saturating_sub(self.used)
+    }
+
+    /// What was taken here and not given back.
+    pub fn granted(&self) -> i64 {
+        self.granted
+    }
+
+    /// Whether nothing was ever taken here.
+    pub fn is_new(&self) -> bool {
+        self.is_new
     }
 
     /// What all nodes have spent and hold, as far as it is known here.
@@ -66,6 +78,7 @@ impl Balance {
         self.granted = self.granted.saturating_add(granted);
         self.elsewhere = taken.saturating_sub(self.granted);
         self.dry_until = None;
+        self.is_new = false;
     }
 
     /// There was no room, with `taken` taken by all nodes.

@@ -1,8 +1,9 @@
 //! The books of this node: pure state, behind one lock (`ledger.rs`).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use lattice_kernel::rates::Rates;
 use time::{Duration, OffsetDateTime};
 
 use crate::balance::Balance;
@@ -26,6 +27,7 @@ pub(crate) struct Books {
     balances: HashMap<Account, Balance>,
     /// What is to be given back besides: from buckets that are not the current ones.
     late: Vec<Return>,
+    doubted: HashSet<Account>,
     generation: u64,
     /// Until then, what is free here may be spent of hard limits.
     pub confirmed_until: Option<std::time::Instant>,
@@ -65,6 +67,8 @@ pub struct Short {
     pub need: i64,
     /// What to ask for: not less.
     pub want: i64,
+    /// Nothing was taken of this bucket before.
+    pub first: bool,
 }
 
 /// A limit without room.
@@ -78,15 +82,23 @@ pub struct Exhausted {
     pub renews: Option<OffsetDateTime>,
 }
 
-/// How much of a rate is left.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Allowance {
-    /// A minute's worth.
-    pub limit: i64,
-    /// Of it, what is left.
-    pub remaining: i64,
-    /// Until all of it is there again.
-    pub reset: Duration,
+impl Exhausted {
+    /// What is left, for whoever was refused: the limit, where it is a rate.
+    #[must_use]
+    pub fn rates(&self, at: OffsetDateTime) -> Rates {
+        let told = self.limit.allowance(self.used, self.renews, at);
+        match self.limit.unit {
+            Unit::Requests => Rates {
+                requests: told,
+                tokens: None,
+            },
+            Unit::Tokens => Rates {
+                requests: None,
+                tokens: told,
+            },
+            Unit::Usd => Rates::default(),
+        }
+    }
 }
 
 /// Something to give back to the shared books.
@@ -121,8 +133,7 @@ pub(crate) struct Entered {
     pub amounts: Amounts,
     /// The limits that are not hard and that it is over.
     pub over: Vec<Exhausted>,
-    pub requests: Option<Allowance>,
-    pub tokens: Option<Allowance>,
+    pub rates: Rates,
 }
 
 /// Why it entered nothing.
@@ -258,6 +269,7 @@ impl Books {
                 bucket: balance.bucket,
                 need: least.saturating_sub(free).max(0),
                 want: most.saturating_sub(free).max(slice(limit)),
+                first: balance.is_new(),
             });
         }
         let least_fits = shorts.iter().all(|short| short.need == 0);
@@ -278,8 +290,7 @@ impl Books {
             held: Vec::with_capacity(accounts.len()),
             amounts,
             over: Vec::new(),
-            requests: None,
-            tokens: None,
+            rates: Rates::default(),
         };
         for (limit, account) in accounts {
             let Some(balance) = self.balances.get_mut(account) else {
@@ -351,11 +362,12 @@ impl Books {
 
     /// Takes out what is to be given back: what is free beyond a slice, what nothing was
     /// taken from lately, and what came too late for its bucket.
-    pub fn give_back(&mut self, at: OffsetDateTime) -> Vec<Return> {
+    /// `all`: whatever is free.
+    pub fn give_back(&mut self, at: OffsetDateTime, all: bool) -> Vec<Return> {
         let mut returns = std::mem::take(&mut self.late);
         self.balances.retain(|account, balance| {
             let ended = balance.bucket.ends.is_some_and(|ends| ends <= at);
-            let keep = if ended || at - balance.touched > IDLE {
+            let keep = if all || ended || at - balance.touched > IDLE {
                 0
             } else {
                 balance.keep
@@ -373,11 +385,33 @@ impl Books {
         returns
     }
 
+    /// The answer to a question about this account was lost: it is not known whether the
+    /// shared books have done what was asked.
+    pub fn doubt(&mut self, account: Account) {
+        self.doubted.insert(account);
+    }
+
+    /// What this node has of the accounts that are in doubt, for the shared books to put
+    /// down; more than that was lost on the way.
+    pub fn restate(&mut self) -> Vec<Return> {
+        let doubted = std::mem::take(&mut self.doubted);
+        let held = doubted.into_iter().filter_map(|account| {
+            let balance = self.balances.get(&account)?;
+            Some(Return {
+                account,
+                starts: balance.bucket.starts,
+                amount: balance.granted(),
+            })
+        });
+        held.collect()
+    }
+
     /// What this node held has been given to others: it starts anew.
     pub fn void(&mut self) {
         self.generation += 1;
         self.balances.clear();
         self.late.clear();
+        self.doubted.clear();
     }
 }
 
@@ -391,20 +425,12 @@ enum Room {
 impl Entered {
     /// The tightest rate of each unit is the one to tell.
     fn tell(&mut self, limit: &Limit, balance: &Balance, at: OffsetDateTime) {
-        if !limit.is_rate() {
+        let Some(allowance) = limit.allowance(balance.total(), balance.bucket.ends, at) else {
             return;
-        }
-        let allowance = Allowance {
-            limit: limit.amount,
-            remaining: limit.amount.saturating_sub(balance.total()).max(0),
-            reset: balance
-                .bucket
-                .ends
-                .map_or(Duration::ZERO, |ends| (ends - at).max(Duration::ZERO)),
         };
         let told = match limit.unit {
-            Unit::Requests => &mut self.requests,
-            Unit::Tokens => &mut self.tokens,
+            Unit::Requests => &mut self.rates.requests,
+            Unit::Tokens => &mut self.rates.tokens,
             Unit::Usd => return,
         };
         if told.is_none_or(|told| allowance.remaining < told.remaining) {

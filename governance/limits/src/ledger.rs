@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 
 use time::OffsetDateTime;
 
-use crate::books::{
-    Allowance, Applying, Books, Entered, Exhausted, Held, Missing, Return, Short, Wanted,
-};
+use lattice_kernel::rates::Rates;
+
+use crate::books::{Applying, Books, Entered, Exhausted, Held, Missing, Return, Short, Wanted};
 use crate::lease::Hold;
-use crate::limit::{Amounts, Limit, Scope};
+use crate::limit::{Account, Amounts, Limit, Scope};
 use crate::sync::Mutex;
 
 /// How long a node may spend of hard limits what it has taken, without having heard from
@@ -55,11 +55,16 @@ pub trait Bank: Send + Sync {
 
 /// What [`Bank::take`] brought.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Taken {
-    /// Granted: nothing, or at least what was needed.
-    pub granted: i64,
-    /// What all nodes together have taken now.
-    pub total: i64,
+pub enum Taken {
+    /// What was asked for, as far as there was room.
+    Granted {
+        /// Nothing, or at least what was needed.
+        granted: i64,
+        /// What all nodes together have taken now.
+        total: i64,
+    },
+    /// Nothing: what this node had taken has been given to others.
+    Fenced,
 }
 
 /// What was reserved.
@@ -69,10 +74,8 @@ pub struct Reserved {
     pub hold: Hold,
     /// The limits, none of them hard, that are over with it.
     pub over: Vec<Exhausted>,
-    /// What is left of the tightest rate of requests.
-    pub requests: Option<Allowance>,
-    /// What is left of the tightest rate of tokens.
-    pub tokens: Option<Allowance>,
+    /// What is left of the tightest rates.
+    pub rates: Rates,
 }
 
 /// Why nothing was reserved.
@@ -125,7 +128,26 @@ impl Ledger {
     /// spent here; where giving it back fails, it stays charged.
     #[must_use]
     pub fn give_back(&self, at: OffsetDateTime) -> Vec<Return> {
-        self.books.lock().give_back(at)
+        self.books.lock().give_back(at, false)
+    }
+
+    /// Takes out all that is free, at the end.
+    #[must_use]
+    pub fn give_all_back(&self, at: OffsetDateTime) -> Vec<Return> {
+        self.books.lock().give_back(at, true)
+    }
+
+    /// The answer of the shared books about this account was lost. They may have charged
+    /// this node with more than it knows of, until it [restates](Self::restate) what it has.
+    pub fn doubt(&self, account: Account) {
+        self.books.lock().doubt(account);
+    }
+
+    /// What this node has of the accounts that are in doubt, each once. To be asked for
+    /// while it is one's [turn](Bank::turn): nothing else may be asked of them meanwhile.
+    #[must_use]
+    pub fn restate(&self) -> Vec<Return> {
+        self.books.lock().restate()
     }
 
     /// Holds what is wanted from every account that it falls under, or nothing. Asks the
@@ -178,12 +200,16 @@ impl Ledger {
     ) -> Result<(), NoRoom<B::Error>> {
         for short in shorts {
             let taken = bank.take(short).await.map_err(NoRoom::Unasked)?;
+            let Taken::Granted { granted, total } = taken else {
+                self.void();
+                return self.ask_whether_ours(bank).await;
+            };
             let mut books = self.books.lock();
-            if taken.granted == 0 && short.need > 0 {
-                let exhausted = books.ran_dry(short, taken.total, at);
+            if granted == 0 && short.need > 0 {
+                let exhausted = books.ran_dry(short, total, at);
                 return Err(NoRoom::Exhausted(Box::new(exhausted)));
             }
-            books.credit(short, taken.granted, taken.total);
+            books.credit(short, granted, total);
         }
         Ok(())
     }
@@ -193,14 +219,12 @@ impl Ledger {
             held,
             amounts,
             over,
-            requests,
-            tokens,
+            rates,
         } = self.books.lock().reserve(wanted, asked)?;
         Ok(Reserved {
             hold: Hold::new(self.clone(), held, amounts),
             over,
-            requests,
-            tokens,
+            rates,
         })
     }
 

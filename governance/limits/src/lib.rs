@@ -23,7 +23,7 @@ mod sync;
 mod tests;
 mod window;
 
-pub use books::{Allowance, Applying, Exhausted, Return, Short, Wanted};
+pub use books::{Applying, Exhausted, Return, Short, Wanted};
 pub use estimate::{Family, PromptSize, input_bound, tokens};
 pub use lease::Hold;
 pub use ledger::{Bank, LIFE, Ledger, NoRoom, Reserved, Taken};

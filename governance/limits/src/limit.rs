@@ -3,7 +3,10 @@
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
+use time::OffsetDateTime;
+
 use lattice_kernel::NanoUsd;
+use lattice_kernel::rates::Allowance;
 
 use crate::window::Period;
 
@@ -188,6 +191,21 @@ pub struct Limit {
 }
 
 impl Limit {
+    /// What is left of a rate, with `used` of it used; `None` of other limits.
+    pub(crate) fn allowance(
+        &self,
+        used: i64,
+        ends: Option<OffsetDateTime>,
+        at: OffsetDateTime,
+    ) -> Option<Allowance> {
+        let reset = ends.and_then(|ends| (ends - at).try_into().ok());
+        self.is_rate().then(|| Allowance {
+            limit: self.amount.try_into().unwrap_or(0),
+            remaining: self.amount.saturating_sub(used).try_into().unwrap_or(0),
+            reset: reset.unwrap_or_default(),
+        })
+    }
+
     /// Whether it is a rate rather than a budget.
     #[must_use]
     pub fn is_rate(&self) -> bool {

@@ -106,14 +106,21 @@ impl Bank for Node {
             .entry((short.account, short.bucket.starts))
             .or_default();
         *slice.entry(self.number).or_default() += granted;
-        Ok(Taken {
+        if self.shared.fenced.lock().contains(&self.number) {
+            return Ok(Taken::Fenced);
+        }
+        Ok(Taken::Granted {
             granted,
             total: total + granted,
         })
     }
 
     async fn confirm(&self) -> Result<bool, ()> {
-        Ok(!self.shared.fenced.lock().contains(&self.number))
+        // Whoever hears of it begins anew.
+        let mut fenced = self.shared.fenced.lock();
+        let before = fenced.len();
+        fenced.retain(|node| *node != self.number);
+        Ok(fenced.len() == before)
     }
 }
 
@@ -357,11 +364,11 @@ fn the_tightest_rate_is_told() {
         let reserved = block_on(node.ledger.reserve(&node, &wanted));
         reserved.map(|reserved| {
             reserved.hold.settle(cost(0));
-            let told = reserved.requests.expect("a rate applies");
+            let told = reserved.rates.requests.expect("a rate applies");
             (told.limit, told.remaining, told.reset)
         })
     };
-    let half = time::Duration::seconds(30);
+    let half = Duration::from_secs(30);
     for remaining in [2, 1, 0] {
         assert_eq!(told().expect("room"), (3, remaining, half));
     }

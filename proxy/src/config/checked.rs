@@ -8,10 +8,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lattice_kernel::{Balance, NanoUsd, Routing, Secret};
-use lattice_limits::{Budget, Mode, ScopeKind, Window};
+use lattice_limits::Limit;
 use lattice_providers::{Egress, FlatPrice, Provider};
 
 use crate::config::identity::{self, Identity};
+use crate::config::limits;
 use crate::config::load::ConfigError;
 use crate::config::policy;
 use crate::config::providers::{self, Local};
@@ -59,8 +60,8 @@ pub struct Config {
     pub policy_options: lattice_policy::Options,
     /// Where its decisions are logged, if they are.
     pub decision_log: Option<lattice_policy::log::LinesOptions>,
-    /// Budgets that the file declares.
-    pub budgets: Vec<Budget>,
+    /// Budgets and rates that the file declares.
+    pub limits: Vec<Limit>,
     /// The audit journal.
     pub audit: Audit,
     /// The pepper; `None`: the one in `data_dir`.
@@ -196,7 +197,7 @@ impl Config {
             policy_options: policy::options(&raw.policy)?,
             decision_log: policy::log(&raw.policy, base)?,
             policy: policy::Source::of(&raw.policy, base)?,
-            budgets: check_budgets(&raw.budgets)?,
+            limits: limits::check(&raw)?,
             audit: Audit {
                 strict: matches!(raw.audit.mode, raw::AuditMode::Strict),
                 refuse_on_full: matches!(raw.audit.on_full, raw::OnFull::Refuse),
@@ -464,46 +465,6 @@ fn classifications(
         ))
     });
     classified.collect()
-}
-
-fn check_budgets(budgets: &[raw::Budget]) -> Result<Vec<Budget>, ConfigError> {
-    let mut seen = HashSet::new();
-    budgets
-        .iter()
-        .map(|budget| {
-            let (kind, name) = match &budget.scope {
-                raw::Scope::Team(name) => (ScopeKind::Team, name),
-                raw::Scope::Key(name) => (ScopeKind::Key, name),
-            };
-            let window = match budget.window {
-                raw::Window::Hour => Window::Hour,
-                raw::Window::Day => Window::Day,
-                raw::Window::Month => Window::Month,
-                raw::Window::Total => Window::Total,
-            };
-            let at = format!("budgets.{}.{name}", kind.as_str());
-            let limit = NanoUsd::from_usd_ceil(budget.limit_usd).ok_or_else(|| {
-                ConfigError::invalid(&at, "limit_usd is a number of USD, 0 or more")
-            })?;
-            if !seen.insert((kind, name.clone(), window)) {
-                return Err(ConfigError::invalid(
-                    at,
-                    format!("has two budgets for one {}; keep one", window.as_str()),
-                ));
-            }
-            let mode = match budget.mode {
-                raw::Mode::Hard => Mode::Hard,
-                raw::Mode::Soft => Mode::Soft,
-            };
-            Ok(Budget {
-                kind,
-                name: name.as_str().into(),
-                window,
-                limit,
-                mode,
-            })
-        })
-        .collect()
 }
 
 fn unique<'a>(at: &str, mut names: impl Iterator<Item = &'a str>) -> Result<(), ConfigError> {

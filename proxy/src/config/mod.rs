@@ -3,6 +3,7 @@
 
 pub mod checked;
 pub mod identity;
+mod limits;
 pub mod load;
 pub mod policy;
 pub mod providers;

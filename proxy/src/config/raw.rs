@@ -27,8 +27,10 @@ pub struct Raw {
     pub identity: Identity,
     /// The Rego policy set.
     pub policy: Policy,
-    /// Limits on what teams and keys may cost.
+    /// Limits on what may be spent, by whom and in which time.
     pub budgets: Vec<Budget>,
+    /// Limits on what may be asked in a minute.
+    pub rates: Vec<Rate>,
     /// How the audit journal behaves.
     pub audit: Audit,
     /// Secrets of the gateway itself, and where it may connect to.
@@ -412,40 +414,72 @@ pub struct DecisionLog {
     pub max_mib: Option<u32>,
 }
 
-/// A limit on what a team or key may cost.
+/// A limit on what may be spent.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Budget {
-    /// Whose cost is limited.
+    /// Whose spending is limited.
     pub scope: Scope,
     /// The span it counts over, in UTC.
     pub window: Window,
+    /// The span ends now, and does not wait for the calendar. Default: false.
+    #[serde(default)]
+    pub rolling: bool,
     /// The most that may be spent in it, in USD.
-    pub limit_usd: f64,
+    pub limit_usd: Option<f64>,
+    /// The most that may be spent in it, in tokens of input and output together.
+    pub limit_tokens: Option<u64>,
     /// What happens at the limit.
     #[serde(default)]
     pub mode: Mode,
+    /// With mode downgrade: the model that is served from then on, by the name that clients ask for.
+    pub downgrade_to: Option<String>,
 }
 
-/// Whose cost is limited: a team or a key by name.
+/// A limit on what may be asked in a minute.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Rate {
+    /// Whose requests are limited.
+    pub scope: Scope,
+    /// The most requests.
+    pub requests_per_minute: Option<u64>,
+    /// The most tokens of input and output together.
+    pub tokens_per_minute: Option<u64>,
+    /// The minute ends now, and not with the clock's. Default: false.
+    #[serde(default)]
+    pub rolling: bool,
+}
+
+/// Whose spending is limited, by name.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "snake_case")]
 pub enum Scope {
-    /// A team and all its keys.
+    /// An organisation and all its teams.
+    Org(String),
+    /// A team and all its keys, users and agents.
     Team(String),
+    /// A user, by whatever credential.
+    User(String),
     /// One key.
     Key(String),
+    /// An agent, by whatever credential.
+    Agent(String),
+    /// A model, by the name that clients ask for, whoever asks.
+    Model(String),
 }
 
-/// A calendar span in UTC.
+/// A span of time.
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Window {
+    /// The running minute.
+    Minute,
     /// The running hour.
     Hour,
     /// The running day.
     Day,
-    /// The running month.
+    /// The running month; rolling, thirty days.
     Month,
     /// All time.
     Total,
@@ -460,6 +494,8 @@ pub enum Mode {
     Hard,
     /// Requests are served and noted.
     Soft,
+    /// Another model is served.
+    Downgrade,
 }
 
 /// How the audit journal behaves.
