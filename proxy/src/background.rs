@@ -11,7 +11,7 @@ use lattice_policy::log::{Lines, Sink as _};
 use lattice_policy::{Counts, Policy};
 use lattice_store::managed::Managed;
 use tokio::task::JoinSet;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use crate::changes;
 use crate::gateway::Gateway;
@@ -21,7 +21,9 @@ use crate::watch::Watch;
 /// How often the house is kept, and the database looked after.
 const POLL: Duration = Duration::from_secs(1);
 /// How long the store may take to answer.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub const PATIENCE: Duration = Duration::from_secs(5);
+/// How often slices that do not count any more are deleted.
+const SWEEP: Duration = Duration::from_secs(3600);
 /// How long a store that refuses a batch is left alone.
 const SHIP_AGAIN: Duration = Duration::from_secs(5);
 
@@ -41,6 +43,7 @@ pub fn start(
     periodic.spawn(changes::hear(gateway.clone()));
     periodic.spawn(changes::follow(gateway.clone()));
     periodic.spawn(keep_house(gateway.clone()));
+    periodic.spawn(keep_books(gateway.clone()));
     periodic.spawn(policies::follow(gateway.clone(), policy_files));
     for (index, issuer) in gateway.gates.identity.tokens.issuers().enumerate() {
         periodic.spawn(keep_keys(gateway.clone(), index, issuer.to_owned()));
@@ -107,6 +110,25 @@ async fn keep_house(gateway: Arc<Gateway>) {
         gateway.metrics.upkeep();
         gateway.pool.sweep();
         gateway.gates.audit.write_aggregates(SystemClock.now());
+    }
+}
+
+/// Gives back what is not needed of the shared books.
+async fn keep_books(gateway: Arc<Gateway>) {
+    let mut swept = Instant::now();
+    loop {
+        sleep(POLL).await;
+        let now = SystemClock.now();
+        if let Err(error) = gateway.books.give_back(now, false).await {
+            tracing::debug!(%error, "nothing is given back to the shared books");
+        }
+        if swept.elapsed() > SWEEP {
+            swept = Instant::now();
+            let old = now - time::Duration::DAY;
+            if let Err(error) = in_time(gateway.store.sweep_slices(old)).await {
+                tracing::debug!(%error, "slices that do not count any more stay in the store");
+            }
+        }
     }
 }
 

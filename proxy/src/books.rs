@@ -1,46 +1,75 @@
-//! Budgets from the file and from the store, and what was spent before this
-//! process began.
+//! Budgets and rates from the file and from the store, the ledger of this gateway, and the
+//! books in the store that all gateways share.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Instant;
 
-use lattice_kernel::{Clock as _, NanoUsd, SystemClock};
-use lattice_limits::{Budget, Ledger, Mode, Opening, ScopeKind, Window};
-use lattice_store::{BudgetRow, Store, StoreError};
+use lattice_kernel::Principal;
+use lattice_kernel::principal::Named;
+use lattice_limits::{
+    Account, Bank, LIFE, Ledger, Limit, Mode, NoRoom, Period, Reserved, Return, Scope, ScopeKind,
+    Short, Taken, Unit, Wanted, Window, model_id,
+};
+use lattice_store::{
+    AccountKey, AccountUsage, Bucket, BudgetRow, Node, Part, Store, StoreError, Take,
+};
 use parking_lot::RwLock;
+use time::OffsetDateTime;
+use time::macros::datetime;
+use tokio::sync::{Mutex, OwnedMutexGuard};
 use uuid::Uuid;
 
+use crate::background::{PATIENCE, in_time};
 use crate::command::CommandError;
 
-/// The ledger, and how far its budgets are complete. A key may be in use before
+/// The end of a window that has none.
+const NEVER: OffsetDateTime = datetime!(9999-01-01 0:00 UTC);
+
+/// The ledger, and how far its limits are complete. A key may be in use before
 /// the poll has seen it, and must not be served without the budget that it was
 /// made with.
 pub struct Books {
-    /// What is spent and held.
+    /// What this gateway may spend, and what it has spent of that.
     pub ledger: Ledger,
     store: Store,
-    declared: Vec<Budget>,
+    node: String,
+    /// Which of its lives the store knows this gateway by.
+    epoch: AtomicI64,
+    declared: Vec<Limit>,
     /// The keys that were in the store when the budgets were read.
     covered: RwLock<HashSet<Uuid>>,
     /// Requests that find a key uncovered read once, not each for itself.
-    reading: tokio::sync::Mutex<()>,
+    reading: Mutex<()>,
+    /// Held by whoever takes from the shared books, gives back to them, or restates.
+    turn: Arc<Mutex<()>>,
 }
 
 impl Books {
-    /// Opens the books: what was spent so far, and every budget.
+    /// Opens the books, and takes what a process before this one has left of its slices.
+    /// The journal must be in the store by then.
     ///
     /// # Errors
     /// The store does not answer, or holds a budget that cannot be enforced.
-    pub async fn open(store: Store, declared: Vec<Budget>) -> Result<Self, CommandError> {
-        let ledger = Ledger::default();
-        restore(&ledger, &store).await?;
-        let (covered, reading) = (RwLock::default(), tokio::sync::Mutex::default());
+    pub async fn open(
+        store: Store,
+        node: String,
+        declared: Vec<Limit>,
+    ) -> Result<Self, CommandError> {
+        let asked = Instant::now();
+        let epoch = store.reclaim_slices(&node).await?;
         let books = Self {
-            ledger,
+            ledger: Ledger::default(),
             store,
+            node,
+            epoch: AtomicI64::new(epoch),
             declared,
-            covered,
-            reading,
+            covered: RwLock::default(),
+            reading: Mutex::default(),
+            turn: Arc::default(),
         };
+        books.ledger.confirm(asked + LIFE);
         books.refresh().await?;
         Ok(books)
     }
@@ -65,7 +94,7 @@ impl Books {
             .map(|key| key.id)
             .collect();
         self.ledger
-            .set_budgets(budgets(&self.declared, &self.store).await?);
+            .set_limits(limits(&self.declared, &self.store).await?);
         *self.covered.write() = covered;
         Ok(())
     }
@@ -84,89 +113,297 @@ impl Books {
         }
         self.read().await
     }
+
+    /// Reserves; from memory, as long as what was taken of the shared books lasts.
+    ///
+    /// # Errors
+    /// See [`NoRoom`].
+    pub async fn reserve(&self, wanted: &Wanted<'_>) -> Result<Reserved, NoRoom<String>> {
+        // Others may wait before us, each for a store that hangs.
+        match tokio::time::timeout(PATIENCE, self.ledger.reserve(self, wanted)).await {
+            Ok(reserved) => reserved,
+            Err(_) => Err(NoRoom::Unasked(format!("no answer within {PATIENCE:?}"))),
+        }
+    }
+
+    /// The store has heard of this gateway, when asked at `asked`, and knows it by `epoch`.
+    pub fn heard(&self, asked: Instant, epoch: i64) {
+        if self.epoch.swap(epoch, Ordering::Relaxed) != epoch {
+            self.ledger.void();
+        }
+        self.ledger.confirm(asked + LIFE);
+    }
+
+    /// Gives back to the shared books what is not needed here, and puts right what may have
+    /// gone wrong on the way. `all`: the gateway stops.
+    ///
+    /// # Errors
+    /// The store does not answer; what is given back stays charged until it is restated.
+    pub async fn give_back(&self, at: OffsetDateTime, all: bool) -> Result<(), String> {
+        let _turn = self.turn.lock().await;
+        let returns = if all {
+            self.ledger.give_all_back(at)
+        } else {
+            self.ledger.give_back(at)
+        };
+        let parts: Vec<Part<'_>> = returns.iter().map(part).collect();
+        let returned = in_time(self.store.return_slices(self.here(), &parts)).await;
+        if returned.is_err() {
+            returns
+                .iter()
+                .for_each(|part| self.ledger.doubt(part.account));
+        }
+        returned?;
+        let restated = self.ledger.restate();
+        let parts: Vec<Part<'_>> = restated.iter().map(part).collect();
+        let told = in_time(self.store.restate_slices(self.here(), &parts)).await;
+        if told.is_err() {
+            restated
+                .iter()
+                .for_each(|part| self.ledger.doubt(part.account));
+        }
+        told
+    }
+
+    fn here(&self) -> Node<'_> {
+        Node {
+            name: &self.node,
+            epoch: self.epoch.load(Ordering::Relaxed),
+        }
+    }
+
+    /// The model that is served in place of `model`, where a limit that says so is spent,
+    /// and the limit.
+    pub fn downgrade(&self, at: OffsetDateTime, who: &Principal, model: &str) -> Option<Limit> {
+        let spent = self.ledger.downgrade(at, &scopes(who, model))?;
+        Some(spent.limit.as_ref().clone())
+    }
 }
 
-/// Every budget. What the file declares cannot be declared in the store too.
-pub async fn budgets(declared: &[Budget], store: &Store) -> Result<Vec<Budget>, CommandError> {
-    let mut budgets = declared.to_vec();
+impl Bank for Books {
+    type Error = String;
+    type Turn = OwnedMutexGuard<()>;
+
+    async fn turn(&self) -> OwnedMutexGuard<()> {
+        self.turn.clone().lock_owned().await
+    }
+
+    async fn take(&self, short: &Short) -> Result<Taken, String> {
+        let take = Take {
+            account: key(&short.account),
+            bucket: bucket(short.account.period, short.bucket),
+            need: short.need,
+            want: short.want,
+            limit: short.limit.amount,
+            hard: short.limit.mode == Mode::Hard,
+            first: short.first,
+        };
+        let mut answer = Answer {
+            ledger: &self.ledger,
+            account: Some(short.account),
+        };
+        let taken = in_time(async {
+            match self.store.take_slice(self.here(), &take).await {
+                Ok(taken) => Ok(Taken::Granted {
+                    granted: taken.granted,
+                    total: taken.used,
+                }),
+                Err(StoreError::Fenced) => Ok(Taken::Fenced),
+                Err(error) => Err(error),
+            }
+        })
+        .await?;
+        answer.account = None;
+        Ok(taken)
+    }
+
+    async fn confirm(&self) -> Result<bool, String> {
+        let epoch = in_time(self.store.confirm(&self.node)).await?;
+        Ok(self.epoch.swap(epoch, Ordering::Relaxed) == epoch)
+    }
+}
+
+/// An answer that is waited for. Whoever waits may be gone before it comes.
+struct Answer<'a> {
+    ledger: &'a Ledger,
+    account: Option<Account>,
+}
+
+impl Drop for Answer<'_> {
+    fn drop(&mut self) {
+        if let Some(account) = self.account {
+            self.ledger.doubt(account);
+        }
+    }
+}
+
+/// Whose limits a request for `model` falls under.
+pub fn scopes(who: &Principal, model: &str) -> Vec<Scope> {
+    let scope = |kind, named: &Named| Scope {
+        kind,
+        id: named.id,
+        name: named.name.clone(),
+    };
+    let named = [
+        (ScopeKind::Org, &who.org),
+        (ScopeKind::Team, &who.team),
+        (ScopeKind::User, &who.user),
+        (ScopeKind::Agent, &who.agent),
+        (ScopeKind::Key, &who.key),
+    ];
+    let mut scopes: Vec<Scope> = named
+        .into_iter()
+        .filter_map(|(kind, named)| Some(scope(kind, named.as_ref()?)))
+        .collect();
+    scopes.push(Scope {
+        kind: ScopeKind::Model,
+        id: model_id(model),
+        name: model.into(),
+    });
+    scopes
+}
+
+fn key(account: &Account) -> AccountKey<'static> {
+    AccountKey {
+        kind: account.kind.as_str(),
+        id: account.id,
+        unit: account.unit.as_str(),
+        window: account.period.window.as_str(),
+        rolling: account.period.rolling,
+    }
+}
+
+fn bucket(period: Period, bucket: lattice_limits::Bucket) -> Bucket {
+    Bucket {
+        starts: bucket.starts,
+        ends: bucket.ends.unwrap_or(NEVER),
+        counts_from: bucket.counts_from,
+        hourly: period.is_hourly(),
+    }
+}
+
+fn part(part: &Return) -> Part<'static> {
+    Part {
+        account: key(&part.account),
+        starts: part.starts,
+        amount: part.amount,
+    }
+}
+
+/// Every limit. What the file declares cannot be declared in the store too.
+pub async fn limits(declared: &[Limit], store: &Store) -> Result<Vec<Limit>, CommandError> {
+    let mut limits = declared.to_vec();
     for row in store.budgets().await? {
-        let budget = checked(&row)?;
+        let limit = checked(&row)?;
         let twice = declared.iter().any(|declared| {
-            declared.kind == budget.kind
-                && declared.name == budget.name
-                && declared.window == budget.window
+            declared.kind == limit.kind
+                && declared.name == limit.name
+                && declared.unit == limit.unit
+                && declared.period == limit.period
         });
         if twice {
             return Err(CommandError::Failed(format!(
                 "the {} budget of {} {:?} is declared in the configuration file and in the database; take it out of one",
-                budget.window.as_str(),
-                budget.kind.as_str(),
-                budget.name
+                limit.period.window.as_str(),
+                limit.kind.as_str(),
+                limit.name
             )));
         }
-        budgets.push(budget);
+        limits.push(limit);
     }
-    Ok(budgets)
+    Ok(limits)
 }
 
-fn checked(row: &BudgetRow) -> Result<Budget, CommandError> {
+fn checked(row: &BudgetRow) -> Result<Limit, CommandError> {
     let read = || {
-        Some(Budget {
+        Some(Limit {
             kind: ScopeKind::parse(&row.scope_kind)?,
             name: row.scope_name.as_str().into(),
-            window: Window::parse(&row.time_window)?,
-            limit: NanoUsd::from_i64(row.limit_nano_usd)?,
-            mode: Mode::parse(&row.mode)?,
+            unit: Unit::parse(&row.unit)?,
+            period: Period {
+                window: Window::parse(&row.time_window)?,
+                rolling: row.rolling,
+            },
+            amount: row.amount,
+            mode: Mode::parse(&row.mode, row.downgrade_to.as_deref())?,
         })
     };
     // Not skipped: a budget that is not understood would not be enforced.
     read().ok_or_else(|| {
         CommandError::Failed(format!(
-            "the budget {} of {} {:?} (window {}, mode {}) is not one that this version enforces",
-            row.id, row.scope_kind, row.scope_name, row.time_window, row.mode
+            "the budget {} of {} {:?} (in {}, window {}, mode {}) is not one that this version enforces",
+            row.id, row.scope_kind, row.scope_name, row.unit, row.time_window, row.mode
         ))
     })
 }
 
-/// The identifiers behind the names that budgets are written for.
-pub async fn names(store: &Store) -> Result<HashMap<(ScopeKind, Box<str>), Uuid>, StoreError> {
-    let teams = store
-        .teams()
-        .await?
-        .into_iter()
-        .map(|team| ((ScopeKind::Team, team.name.into()), team.id));
-    let live = store
-        .keys()
-        .await?
-        .into_iter()
-        .filter(|key| key.revoked_at.is_none());
-    Ok(teams
-        .chain(live.map(|key| ((ScopeKind::Key, key.name.into()), key.id)))
-        .collect())
+/// A limit, and what has become of it.
+pub struct State {
+    /// The limit.
+    pub limit: Limit,
+    /// In the limit's unit; `None` where nobody of this name is known.
+    pub usage: Option<AccountUsage>,
 }
 
-/// Takes over into `ledger` what the store knows was spent.
-pub async fn restore(ledger: &Ledger, store: &Store) -> Result<(), StoreError> {
-    let now = SystemClock.now();
-    let openings = store
-        .spend_since(now, None)
-        .await?
-        .into_iter()
-        .filter_map(|row| {
-            let kind = ScopeKind::parse(&row.scope_kind)?;
-            let windows = [
-                (Window::Hour, row.hour),
-                (Window::Day, row.day),
-                (Window::Month, row.month),
-                (Window::Total, row.total),
-            ];
-            Some(windows.map(|(window, amounts)| Opening {
-                kind,
-                id: row.scope_id,
-                window,
-                spent: NanoUsd::from_i64(amounts.spent_nano).unwrap_or(NanoUsd::MAX),
-            }))
+/// What the store knows of each of these limits.
+///
+/// # Errors
+/// The store does not answer.
+pub async fn states(
+    store: &Store,
+    limits: Vec<Limit>,
+    now: OffsetDateTime,
+) -> Result<Vec<State>, StoreError> {
+    let names = names(store).await?;
+    let mut accounts = Vec::new();
+    let mut states: Vec<(State, Option<usize>)> = Vec::new();
+    for limit in limits {
+        let id = match limit.kind {
+            ScopeKind::Model => Some(model_id(&limit.name)),
+            kind => names.get(&(kind, limit.name.clone())).copied(),
+        };
+        let place = id.map(|id| {
+            let account = Account {
+                kind: limit.kind,
+                id,
+                unit: limit.unit,
+                period: limit.period,
+            };
+            accounts.push((
+                key(&account),
+                bucket(limit.period, limit.period.bucket(now)),
+            ));
+            accounts.len() - 1
         });
-    ledger.restore(now, openings.flatten());
-    Ok(())
+        states.push((State { limit, usage: None }, place));
+    }
+    let usage = store.usage_of(&accounts).await?;
+    let told = states.into_iter().map(|(mut state, place)| {
+        state.usage = place.and_then(|place| usage.get(place).copied());
+        state
+    });
+    Ok(told.collect())
+}
+
+/// The identifiers behind the names that limits are written for.
+async fn names(store: &Store) -> Result<HashMap<(ScopeKind, Box<str>), Uuid>, StoreError> {
+    let mut names = HashMap::new();
+    for org in store.orgs().await? {
+        names.insert((ScopeKind::Org, org.name.into()), org.id);
+    }
+    for team in store.teams().await? {
+        names.insert((ScopeKind::Team, team.name.into()), team.id);
+    }
+    for user in store.users().await? {
+        names.insert((ScopeKind::User, user.name.into()), user.id);
+    }
+    for agent in store.agents().await? {
+        names.insert((ScopeKind::Agent, agent.name.into()), agent.id);
+    }
+    for key in store.keys().await? {
+        if key.revoked_at.is_none() {
+            names.insert((ScopeKind::Key, key.name.into()), key.id);
+        }
+    }
+    Ok(names)
 }

@@ -81,7 +81,9 @@ impl Changes {
         gateway.gates.authorization.refreshed(SystemClock.now());
         let told = |(told, at): (i64, Instant)| told == revision && at.elapsed() < ALIVE;
         if !self.told.is_some_and(told) {
-            in_time(gateway.store.follow(&gateway.node, revision)).await?;
+            let asked = std::time::Instant::now();
+            let epoch = in_time(gateway.store.follow(&gateway.node, revision)).await?;
+            gateway.books.heard(asked, epoch);
             self.told = Some((revision, Instant::now()));
         }
         Ok(())

@@ -477,6 +477,80 @@ pub enum BudgetCommand {
     /// List every budget beside what was spent and is held.
     #[command(after_help = "Example:\n  lattice budget list --json")]
     List(Listing),
+    /// Show the budgets of one scope.
+    #[command(after_help = "Example:\n  lattice budget show team:research")]
+    Show(ShownBudget),
+    /// Set a budget, or change the one of this scope, unit and window.
+    #[command(
+        after_help = "Example:\n  lattice budget set team:research --window month --limit-usd 500"
+    )]
+    Set(NewBudget),
+    /// Delete a budget that was set with this command or made with a key.
+    #[command(after_help = "Example:\n  lattice budget delete team:research --window month")]
+    Delete(NamedBudget),
+    /// Release what a gateway that is gone for good has taken of limits and not spent. What it
+    /// had not yet written to the database is lost to the count.
+    #[command(
+        after_help = "Example:\n  lattice budget release gateway-0198c2f4-7d1e-7c3a-9a55-0f6a3b1c2d4e"
+    )]
+    Release {
+        /// The gateway, as the file `node` in its data_dir names it.
+        node: String,
+    },
+}
+
+/// `lattice budget show`
+#[derive(Debug, Args)]
+pub struct ShownBudget {
+    /// KIND:NAME, with one of org, team, user, key, agent, model.
+    pub scope: String,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `lattice budget set`
+#[derive(Debug, Args)]
+pub struct NewBudget {
+    /// KIND:NAME, with one of org, team, user, key, agent, model.
+    pub scope: String,
+    /// minute, hour, day, month or total.
+    #[arg(long, default_value = "month")]
+    pub window: String,
+    /// The window ends now, and does not wait for the calendar.
+    #[arg(long)]
+    pub rolling: bool,
+    /// The most that may be spent, in USD.
+    #[arg(long)]
+    pub limit_usd: Option<f64>,
+    /// The most tokens of input and output together.
+    #[arg(long)]
+    pub limit_tokens: Option<u32>,
+    /// The most requests.
+    #[arg(long)]
+    pub limit_requests: Option<u32>,
+    /// What happens at the limit: hard, soft or downgrade.
+    #[arg(long, default_value = "hard")]
+    pub mode: String,
+    /// With downgrade: the model that is served from then on.
+    #[arg(long, value_name = "MODEL")]
+    pub downgrade_to: Option<String>,
+}
+
+/// `lattice budget delete`
+#[derive(Debug, Args)]
+pub struct NamedBudget {
+    /// KIND:NAME, with one of org, team, user, key, agent, model.
+    pub scope: String,
+    /// minute, hour, day, month or total.
+    #[arg(long, default_value = "month")]
+    pub window: String,
+    /// The one whose window rolls.
+    #[arg(long)]
+    pub rolling: bool,
+    /// usd, tokens or requests.
+    #[arg(long, default_value = "usd")]
+    pub unit: String,
 }
 
 impl Cli {

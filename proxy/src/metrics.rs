@@ -346,3 +346,13 @@ impl TargetSeries {
         }
     }
 }
+/// A limit as a label: `team:research:month`, and `:rolling` where it rolls.
+pub fn scope_label(limit: &Limit) -> String {
+    let rolling = if limit.period.rolling { ":rolling" } else { "" };
+    format!(
+        "{}:{}:{}{rolling}",
+        limit.kind.as_str(),
+        limit.name,
+        limit.period.window.as_str()
+    )
+}

@@ -102,12 +102,15 @@ impl Balance {
         self.dry_until = None;
     }
 
-    /// Takes what is free above `keep` out of the slice, to be given back; negative where
-    /// more was used than granted.
+    /// Takes what is free above `keep` out of the slice, to be given back.
     pub fn give_up(&mut self, keep: i64) -> i64 {
-        let free = self.free();
-        let surplus = if free < 0 { free } else { (free - keep).max(0) };
+        let surplus = self.free().saturating_sub(keep).max(0);
         self.granted = self.granted.saturating_sub(surplus);
         surplus
+    }
+
+    /// Counts all that was used as granted.
+    pub fn cover(&mut self) {
+        self.granted = self.granted.max(self.used);
     }
 }

@@ -108,7 +108,7 @@ pub struct Return {
     pub account: Account,
     /// Of the bucket that begins here.
     pub starts: OffsetDateTime,
-    /// How much; negative: more was spent than had been taken.
+    /// How much.
     pub amount: i64,
 }
 
@@ -323,12 +323,15 @@ impl Books {
             let (amount, cost) = (amounts.of(unit), spent.of(unit));
             if balance.bucket.starts == held.starts {
                 balance.settle(amount, cost);
-            } else if held.starts >= balance.bucket.counts_from && amount != cost {
+            } else if held.starts >= balance.bucket.counts_from && amount > cost {
                 self.late.push(Return {
                     account: held.account,
                     starts: held.starts,
                     amount: amount.saturating_sub(cost),
                 });
+            } else if held.starts >= balance.bucket.counts_from {
+                // What it cost beyond its hold is charged now: later than it fell due.
+                balance.use_up(cost.saturating_sub(amount), balance.touched);
             }
         }
     }
@@ -365,6 +368,7 @@ impl Books {
     /// `all`: whatever is free.
     pub fn give_back(&mut self, at: OffsetDateTime, all: bool) -> Vec<Return> {
         let mut returns = std::mem::take(&mut self.late);
+        let doubted = &mut self.doubted;
         self.balances.retain(|account, balance| {
             let ended = balance.bucket.ends.is_some_and(|ends| ends <= at);
             let keep = if all || ended || at - balance.touched > IDLE {
@@ -372,8 +376,13 @@ impl Books {
             } else {
                 balance.keep
             };
+            if balance.free() < 0 {
+                // More was spent than had been taken, and the shared books must know.
+                balance.cover();
+                doubted.insert(*account);
+            }
             let surplus = balance.give_up(keep);
-            if surplus != 0 {
+            if surplus > 0 {
                 returns.push(Return {
                     account: *account,
                     starts: balance.bucket.starts,
@@ -484,7 +493,7 @@ fn current<'a>(
     if balance.bucket.starts < bucket.starts {
         let counts = balance.bucket.starts >= bucket.counts_from;
         let surplus = balance.free();
-        if counts && surplus != 0 {
+        if counts && surplus > 0 {
             late.push(Return {
                 account,
                 starts: balance.bucket.starts,
@@ -494,6 +503,9 @@ fn current<'a>(
         // Of a rolling window the rest still counts; how much, the next take tells.
         let elsewhere = if counts { balance.total() } else { 0 };
         *balance = Balance::new(bucket, elsewhere);
+        if counts && surplus < 0 {
+            balance.use_up(surplus.saturating_neg(), bucket.starts);
+        }
     }
     balance
 }

@@ -117,7 +117,7 @@ fn check(named: Option<PathBuf>) -> Done {
     for certificate in &config.identity.certificates {
         println!("  client     {} is {}", certificate.name, certificate.to);
     }
-    println!("  budgets    {}", config.budgets.len());
+    println!("  budgets    {}", config.limits.len());
     for (listener, end) in ends {
         println!("  {listener}: certificate until {}", moment(end));
     }

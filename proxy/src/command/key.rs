@@ -133,16 +133,17 @@ async fn create(config: &Config, state: &State, new: cli::NewKey) -> Result<(), 
 fn budget(config: &Config, new: &cli::NewKey, usd: f64) -> Result<BudgetRow, CommandError> {
     let window = Window::parse(&new.window).ok_or_else(|| {
         CommandError::Usage(format!(
-            "--window {:?} is not one of hour, day, month, total",
+            "--window {:?} is not one of minute, hour, day, month, total",
             new.window
         ))
     })?;
     let limit = NanoUsd::from_usd_ceil(usd)
         .ok_or_else(|| CommandError::Usage("--budget-usd is a number of USD, 0 or more".into()))?;
-    let declared = config.budgets.iter().any(|budget| {
-        budget.kind == lattice_limits::ScopeKind::Key
-            && *budget.name == *new.name
-            && budget.window == window
+    let declared = config.limits.iter().any(|limit| {
+        limit.kind == lattice_limits::ScopeKind::Key
+            && *limit.name == *new.name
+            && limit.unit == lattice_limits::Unit::Usd
+            && limit.period == lattice_limits::Period::calendar(window)
     });
     if declared {
         return Err(CommandError::Usage(format!(
@@ -154,9 +155,12 @@ fn budget(config: &Config, new: &cli::NewKey, usd: f64) -> Result<BudgetRow, Com
         id: Uuid::now_v7(),
         scope_kind: "key".into(),
         scope_name: new.name.clone(),
+        unit: "usd".into(),
         time_window: window.as_str().into(),
-        limit_nano_usd: limit.as_i64(),
+        rolling: false,
+        amount: limit.as_i64(),
         mode: "hard".into(),
+        downgrade_to: None,
     })
 }
 

@@ -177,6 +177,10 @@ impl Running {
             drop(tokio::time::timeout(CUT, gateway.activity.idle()).await);
         }
         background.stop_periodic().await;
+        // The store knows the gateway until then.
+        if let Err(error) = gateway.books.give_back(SystemClock.now(), true).await {
+            tracing::debug!(%error, "what is left of the slices stays charged until the next start");
+        }
         if let Err(error) = in_time(gateway.store.unfollow(&gateway.node)).await {
             tracing::debug!(%error, "the store does not know that this gateway has stopped");
         }
@@ -207,7 +211,9 @@ async fn assemble(
         pepper,
     } = state;
     settle_the_past(journal, recovered, &store).await?;
-    let books = Arc::new(Books::open(store.clone(), config.budgets.clone()).await?);
+    let node = node_name(&config.data_dir)?;
+    let books = Books::open(store.clone(), node.clone(), config.limits.clone()).await?;
+    let books = Arc::new(books);
     let admin_key = AdminKey::open(&store, &pepper, &config.data_dir).await?;
     let identity = doorkeeper(config, &store, pepper).await?;
     let catalog = Catalog::new(config);

@@ -6,6 +6,7 @@
 //! through a pair of channels, because only one of them can hold the socket.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_LENGTH, EXPECT};
@@ -19,11 +20,13 @@ use lattice_dialects::openai::responses::ResponsesRequest;
 use lattice_dialects::{Api, Inbound};
 use lattice_kernel::Draft;
 use lattice_kernel::call::Arrival;
-use lattice_kernel::{Ask, Call, Code, Gate, Head, Presence, Principal, Refusal};
+use lattice_kernel::{Ask, Call, Code, Gate, Head, Plan, Presence, Principal, Refusal};
+use lattice_limits::Mode;
 use lattice_providers::{Asked, Forwarded, Outbound};
 use pingora::protocols::http::ServerSession;
 use tokio::sync::oneshot;
 
+use crate::books::Books;
 use crate::catalog::Catalog;
 use crate::data::routes::{Embed, What};
 
@@ -55,6 +58,7 @@ pub struct Incoming<'a> {
     opening: Opening,
     body: oneshot::Sender<Delivery>,
     catalog: &'a Catalog,
+    books: &'a Books,
 }
 
 /// The socket's end.
@@ -69,7 +73,7 @@ pub struct Conduit<'a> {
 pub fn connect<'a>(
     session: &'a mut ServerSession,
     opening: Opening,
-    catalog: &'a Catalog,
+    (catalog, books): (&'a Catalog, &'a Books),
     max_body: usize,
     presence: Presence,
 ) -> (Incoming<'a>, Conduit<'a>) {
@@ -79,6 +83,7 @@ pub fn connect<'a>(
             opening,
             body,
             catalog,
+            books,
         },
         Conduit {
             session,
@@ -128,6 +133,40 @@ impl Conduit<'_> {
     }
 }
 
+/// The model that is served in place of the one that was asked for, where a budget that
+/// says so is spent. Policy decides on that one, as on any other.
+fn stand_in(
+    catalog: &Catalog,
+    books: &Books,
+    who: &Principal,
+    draft: &mut Draft,
+    asked: (Arc<str>, Plan),
+) -> (Arc<str>, Plan) {
+    let Some(limit) = books.downgrade(draft.at, who, &asked.0) else {
+        return asked;
+    };
+    let Mode::Downgrade(model) = &limit.mode else {
+        return asked;
+    };
+    if **model == *asked.0 {
+        return asked;
+    }
+    let Some(cheaper) = catalog.plan(model) else {
+        return asked;
+    };
+    draft.noted.push(
+        format!(
+            "model {} in place of {} (downgrade budget of {} {})",
+            cheaper.0,
+            asked.0,
+            limit.kind.as_str(),
+            limit.name
+        )
+        .into(),
+    );
+    cheaper
+}
+
 impl Arrival for Incoming<'_> {
     type Body = Outbound;
 
@@ -135,7 +174,7 @@ impl Arrival for Incoming<'_> {
         &self.opening.head
     }
 
-    async fn read(self, _who: &Principal, draft: &mut Draft) -> Result<Call<Outbound>, Refusal> {
+    async fn read(self, who: &Principal, draft: &mut Draft) -> Result<Call<Outbound>, Refusal> {
         let (delivery, body) = oneshot::channel();
         let lost = || Draft::internal("the conduit ended before the body was read");
         self.body.send(delivery).map_err(|_| lost())?;
@@ -160,6 +199,7 @@ impl Arrival for Incoming<'_> {
             .catalog
             .plan(&facts.model)
             .ok_or_else(|| Refusal::unknown_model(&facts.model))?;
+        let (model, plan) = stand_in(self.catalog, self.books, who, draft, (model, plan));
         let tools = facts.tool_names.iter().map(|name| name.as_str().into());
         let ask = Ask {
             action: what.action(),

@@ -1,4 +1,4 @@
-//! A provider's own rate limits, told to the caller in the headers of the caller's
+//! Rate limits, the provider's or our own, told to the caller in the headers of the caller's
 //! dialect. OpenAI tells until when by a duration (`6m0s`, `20ms`), Anthropic by a
 //! point in time; Gemini tells nothing, and its clients look for nothing.
 
@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use lattice_kernel::Dialect;
+use lattice_kernel::rates::Rates;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -39,6 +40,37 @@ pub fn told(
         for counted in COUNTED {
             for fact in ["limit", "remaining", "reset"] {
                 told.extend(translated(headers, dialect, counted, fact, now));
+            }
+        }
+    }
+    told
+}
+
+/// The gateway's own limits at `now`: in the headers that OpenAI's clients read, whatever
+/// the dialect, and in those of Anthropic's for them.
+pub fn own(rates: &Rates, dialect: Dialect, now: OffsetDateTime) -> Vec<(HeaderName, HeaderValue)> {
+    let mut told = Vec::new();
+    let mut tell = |name: String, value: String| {
+        let name = HeaderName::try_from(name).ok();
+        told.extend(name.zip(HeaderValue::try_from(value).ok()));
+    };
+    for (counted, allowance) in COUNTED.into_iter().zip([rates.requests, rates.tokens]) {
+        let Some(allowance) = allowance else { continue };
+        let reset = format!("{}ms", allowance.reset.as_millis());
+        let counts = [
+            ("limit", allowance.limit),
+            ("remaining", allowance.remaining),
+        ];
+        for (fact, count) in counts {
+            tell(format!("{OPENAI}{fact}-{counted}"), count.to_string());
+        }
+        tell(format!("{OPENAI}reset-{counted}"), reset);
+        if dialect == Dialect::Anthropic {
+            for (fact, count) in counts {
+                tell(format!("{ANTHROPIC}{counted}-{fact}"), count.to_string());
+            }
+            if let Ok(reset) = (now + allowance.reset).format(&Rfc3339) {
+                tell(format!("{ANTHROPIC}{counted}-reset"), reset);
             }
         }
     }

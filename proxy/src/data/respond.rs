@@ -12,6 +12,8 @@ use pingora::http::ResponseHeader;
 use pingora::protocols::http::ServerSession;
 use uuid::Uuid;
 
+use crate::data::ratelimits;
+
 /// `x-request-id`.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -52,6 +54,9 @@ pub async fn refusal(
             RETRY_AFTER,
             after.as_secs() + u64::from(after.subsec_nanos() > 0),
         )?;
+    }
+    for (name, value) in ratelimits::own(&refusal.rates, draft.dialect, draft.at) {
+        head.insert_header(name, value)?;
     }
     if status == 401 {
         head.insert_header(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))?;

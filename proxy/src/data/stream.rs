@@ -584,7 +584,13 @@ impl Passed<'_> {
     /// The provider's own limits and names, then ours.
     fn head(&self, draft: &Draft) -> pingora::Result<ResponseHeader> {
         let mut head = respond::head(self.status, draft.request_id)?;
-        for (name, value) in ratelimits::told(self.headers, draft.dialect, draft.at) {
+        // Ours and the provider's would contradict each other.
+        let told = if draft.rates.is_empty() {
+            ratelimits::told(self.headers, draft.dialect, draft.at)
+        } else {
+            ratelimits::own(&draft.rates, draft.dialect, draft.at)
+        };
+        for (name, value) in told {
             head.append_header(name, value)?;
         }
         let own: &[&str] = match draft.dialect {

@@ -5,15 +5,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lattice_kernel::gates::{Constraints, Granted, Lease as _, Terms};
-use lattice_kernel::principal::Named;
-use lattice_kernel::{Ask, Code, Gate, NanoUsd, Plan, Price, Principal, Refusal, Usage};
-use lattice_limits::{Exhausted, Family, Hold, Mode, PromptSize, Scope, ScopeKind, input_bound};
+use lattice_kernel::{
+    Ask, Code, Gate, NanoUsd, Plan, Price, Principal, Refusal, Target, Usage,
+};
+use lattice_limits::{
+    Amounts, Exhausted, Family, Hold, Limit, NoRoom, PromptSize, Reserved, Scope, Unit, Wanted,
+    input_bound,
+};
+use metrics::counter;
 use lattice_providers::{Asked, Memory, Outbound};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::background::in_time;
-use crate::books::Books;
+use crate::books::{self, Books};
+use crate::metrics::scope_label;
 
 /// Prompts above this are counted on a thread that may block, bytes.
 const COUNTED_INLINE: usize = 64 * 1024;
@@ -43,7 +49,7 @@ impl Constraints for Budgets {
         &self,
         at: OffsetDateTime,
         who: &Principal,
-        _ask: &Ask,
+        ask: &Ask,
         plan: &Plan,
         body: Outbound,
     ) -> Result<Granted<Outbound, Hold>, Refusal> {
@@ -52,113 +58,139 @@ impl Constraints for Budgets {
                 .await
                 .map_err(unknown_budgets)?;
         }
-        let scopes = scopes_of(who);
-        if matches!(body.asked, Asked::Count(_)) {
-            // Providers count for nothing.
-            let reserved = self.reserve(at, &scopes, Some(NanoUsd::ZERO), plan)?;
-            return Ok(Granted {
-                body,
-                lease: reserved.lease,
-                terms: Terms {
-                    reserved: Some(NanoUsd::ZERO),
-                    spare_attempts: reserved.spare_attempts,
-                    ..Terms::default()
-                },
-            });
-        }
-        let Some(mode) = self.books.ledger.applies(&scopes) else {
-            let reserved = self.reserve(at, &scopes, None, plan)?;
-            return Ok(Granted {
-                body,
-                lease: reserved.lease,
-                terms: Terms {
-                    spare_attempts: reserved.spare_attempts,
-                    ..Terms::default()
-                },
-            });
+        let scopes = books::scopes(who, &ask.model);
+        let applying = self.books.ledger.applying(&scopes);
+        let reserving = Reserving {
+            at,
+            scopes: &scopes,
+            plan,
         };
+        let counts = matches!(body.asked, Asked::Count(_));
+        if counts || !(applying.usd || applying.tokens) {
+            // Providers count for nothing; and where nothing is limited but the number of
+            // requests, nothing need be reckoned.
+            let cost = Cost {
+                usd: counts.then_some(NanoUsd::ZERO),
+                tokens: 0,
+            };
+            let (lease, terms) = self.reserve(&reserving, cost).await?;
+            return Ok(Granted { body, lease, terms });
+        }
         let families = families_of(plan);
         let recalled = self
             .memory
             .size(who.subject.named.id, body.facts().prompt.texts());
         let (mut body, bound) = bound_of(body, families, recalled).await?;
-        let mut terms = Terms {
-            input_tokens_bound: Some(bound),
-            ..Terms::default()
-        };
-        terms.output_cap = body.facts().output_cap;
         let generates = matches!(body.asked, Asked::Generation(_));
+        let hard = applying.usd_hard || applying.tokens_hard;
         // Also where the caller names a cap: a target may know it by another name.
-        body.cap_output = mode == Mode::Hard && generates;
-        if body.cap_output && terms.output_cap.is_none() {
-            terms.output_cap = plan
-                .targets()
-                .iter()
-                .map(|target| target.max_output_tokens)
-                .max();
-        }
-        let dearest = reckon(plan, &body, bound)?;
-        if dearest.is_none() && mode == Mode::Hard {
+        body.cap_output = hard && generates;
+        let output_cap = output_cap(plan, &body);
+        let usd = if applying.usd {
+            reckon(plan, &body, bound)?
+        } else {
+            None
+        };
+        if usd.is_none() && applying.usd_hard {
             return Err(unpriced(plan));
         }
-        let Reserved {
-            lease,
-            spare_attempts,
-            over,
-        } = self.reserve(at, &scopes, dearest, plan)?;
-        terms.reserved = lease.reserved();
-        terms.spare_attempts = spare_attempts;
-        terms.noted = notes(plan, &body, &over);
+        let cost = Cost {
+            usd,
+            tokens: most_tokens(plan, &body, bound)?,
+        };
+        let (lease, mut terms) = self.reserve(&reserving, cost).await?;
+        terms.input_tokens_bound = Some(bound);
+        terms.output_cap = output_cap;
+        terms.reserved_tokens = applying.tokens.then_some(lease.amounts().tokens);
+        terms.noted.extend(capped(plan, &body));
         Ok(Granted { body, lease, terms })
     }
 }
 
-/// What is held for one call.
-struct Reserved {
-    lease: Hold,
-    /// Attempts that may be given up although they may have been billed.
-    spare_attempts: u32,
-    /// Soft budgets over their limit.
-    over: Vec<Exhausted>,
+/// What one attempt can take at the most.
+#[derive(Clone, Copy)]
+struct Cost {
+    /// `None`: it was not reckoned, or cannot be.
+    usd: Option<NanoUsd>,
+    tokens: u64,
+}
+
+struct Reserving<'a> {
+    at: OffsetDateTime,
+    scopes: &'a [Scope],
+    plan: &'a Plan,
 }
 
 impl Budgets {
-    /// Holds `dearest` for the attempt that answers and, where there is a second
-    /// target to ask and no budget minds, once more for one that is given up. `None`:
-    /// what an attempt costs was not reckoned.
-    fn reserve(
+    /// Holds the cost of the attempt that answers and, where there is a second target to
+    /// ask and no limit minds, once more for one that is given up.
+    async fn reserve(
         &self,
-        at: OffsetDateTime,
-        scopes: &[Scope],
-        dearest: Option<NanoUsd>,
-        plan: &Plan,
-    ) -> Result<Reserved, Refusal> {
+        Reserving { at, scopes, plan }: &Reserving<'_>,
+        cost: Cost,
+    ) -> Result<(Hold, Terms), Refusal> {
         let spare = u32::from(plan.targets().len() > 1);
-        let least = dearest.unwrap_or(NanoUsd::ZERO);
-        let wanted = least.saturating_mul(spare + 1);
-        let reserved = self.books.ledger.reserve_up_to(at, scopes, wanted, least);
-        let (hold, over) = reserved.map_err(|exhausted| spent(at, least, &exhausted))?;
-        let has_spare = hold.reserved() == Some(wanted);
-        Ok(Reserved {
-            lease: match dearest {
-                Some(_) => hold,
-                None => hold.unreckoned(),
-            },
+        let of = |attempts: u32| Amounts {
+            usd: cost.usd.unwrap_or(NanoUsd::ZERO).saturating_mul(attempts),
+            tokens: cost.tokens.saturating_mul(attempts.into()),
+            requests: 1,
+        };
+        let wanted = Wanted {
+            at: *at,
+            scopes,
+            least: of(1),
+            wanted: of(spare + 1),
+        };
+        let reserved = self.books.reserve(&wanted).await;
+        let Reserved { hold, over, rates } =
+            reserved.map_err(|why| refused(*at, &wanted.least, why))?;
+        let has_spare = hold.amounts() == wanted.wanted;
+        let lease = match cost.usd {
+            Some(_) => hold,
+            None => hold.unreckoned(),
+        };
+        let terms = Terms {
+            reserved: lease.reserved(),
             spare_attempts: if has_spare { spare } else { 0 },
-            over,
-        })
+            rates,
+            noted: over.iter().map(exceeded).collect(),
+            ..Terms::default()
+        };
+        Ok((lease, terms))
     }
 }
 
-fn scopes_of(who: &Principal) -> Vec<Scope> {
-    let scope = |kind, named: &Named| Scope {
-        kind,
-        id: named.id,
-        name: named.name.clone(),
+/// The cap of the call's output where anything limits it, tokens.
+fn output_cap(plan: &Plan, body: &Outbound) -> Option<u64> {
+    let own = body.facts().output_cap;
+    own.or_else(|| {
+        let caps = plan.targets().iter().map(|target| target.max_output_tokens);
+        body.cap_output.then(|| caps.max()).flatten()
+    })
+}
+
+/// The most tokens that an attempt can take.
+fn most_tokens(plan: &Plan, body: &Outbound, input: u64) -> Result<u64, Refusal> {
+    let caps = plan.targets().iter().map(|target| most_output(target, body));
+    caps.max()
+        .unwrap_or(0)
+        .checked_mul(u64::from(body.facts().n))
+        .and_then(|output| output.checked_add(input))
+        .filter(|tokens| i64::try_from(*tokens).is_ok())
+        .ok_or_else(beyond_reason)
+}
+
+/// The most tokens of one choice that `target` may write.
+fn most_output(target: &Target, body: &Outbound) -> u64 {
+    let cap = match body.asked {
+        Asked::Generation(_) => body.facts().output_cap,
+        Asked::Count(_) | Asked::Embedding(_) => Some(0),
     };
-    let team = who.team.as_ref().map(|team| scope(ScopeKind::Team, team));
-    let key = who.key.as_ref().map(|key| scope(ScopeKind::Key, key));
-    team.into_iter().chain(key).collect()
+    match cap {
+        Some(0) => 0,
+        // A target may be asked for this much where the caller asked for less.
+        cap => cap.unwrap_or(target.max_output_tokens).max(LEAST_CAP),
+    }
 }
 
 /// The tokenizers of the plan, each once.
@@ -220,16 +252,7 @@ fn reckon(plan: &Plan, body: &Outbound, input: u64) -> Result<Option<NanoUsd>, R
         let Some(price) = &target.price else {
             return Ok(None);
         };
-        let cap = match body.asked {
-            Asked::Generation(_) => body.facts().output_cap,
-            Asked::Count(_) | Asked::Embedding(_) => Some(0),
-        };
-        let cap = match cap {
-            Some(0) => 0,
-            // A target may be asked for this much where the caller asked for less.
-            cap => cap.unwrap_or(target.max_output_tokens).max(LEAST_CAP),
-        };
-        let most = cap
+        let most = most_output(target, body)
             .checked_mul(u64::from(body.facts().n))
             .and_then(|output| most(price.as_ref(), input, output))
             .filter(|cost| *cost <= NanoUsd::CALL);
@@ -267,32 +290,31 @@ fn most(price: &dyn Price, input: u64, output: u64) -> Option<NanoUsd> {
     Some(plain.max(written))
 }
 
-fn notes(plan: &Plan, body: &Outbound, over: &[Exhausted]) -> Vec<Box<str>> {
-    let mut notes: Vec<Box<str>> = Vec::new();
-    if body.cap_output
-        && body.facts().output_cap.is_none()
-        && let Some(target) = plan.targets().first()
-    {
-        notes.push(
-            format!(
-                "max_output_tokens={} (hard budget)",
-                target.max_output_tokens
-            )
-            .into(),
-        );
+/// The note of a cap that the caller did not ask for.
+fn capped(plan: &Plan, body: &Outbound) -> Option<Box<str>> {
+    if !body.cap_output || body.facts().output_cap.is_some() {
+        return None;
     }
-    for exhausted in over {
-        let budget = &exhausted.budget;
-        notes.push(
-            format!(
-                "soft budget of {} {} exceeded",
-                budget.kind.as_str(),
-                ascii(&budget.name)
-            )
-            .into(),
-        );
-    }
-    notes
+    let target = plan.targets().first()?;
+    let note = format!("max_output_tokens={} (hard budget)", target.max_output_tokens);
+    Some(note.into())
+}
+
+/// The note of a limit that is over and lets pass; said to operators too.
+fn exceeded(exhausted: &Exhausted) -> Box<str> {
+    let limit = &*exhausted.limit;
+    let (kind, mode) = (limit.kind.as_str(), limit.mode.as_str());
+    counter!("lattice_budget_exceeded_total", "scope" => scope_label(limit), "mode" => mode)
+        .increment(1);
+    tracing::warn!(
+        scope = kind,
+        name = &*limit.name,
+        window = limit.period.window.as_str(),
+        limit = shown(limit, limit.amount),
+        used = shown(limit, exhausted.used),
+        "a {mode} budget is exceeded"
+    );
+    format!("{mode} budget of {kind} {} exceeded", ascii(&limit.name)).into()
 }
 
 /// A name that may stand in a header.
@@ -326,33 +348,70 @@ fn unpriced(plan: &Plan) -> Refusal {
     )
 }
 
-fn spent(at: OffsetDateTime, amount: NanoUsd, exhausted: &Exhausted) -> Refusal {
+/// An amount of the limit's unit, for people.
+fn shown(limit: &Limit, amount: i64) -> String {
+    match limit.unit {
+        Unit::Usd => format!("{} USD", NanoUsd::from_i64(amount).unwrap_or(NanoUsd::ZERO)),
+        Unit::Tokens => format!("{amount} tokens"),
+        Unit::Requests => format!("{amount} requests"),
+    }
+}
+
+fn refused(at: OffsetDateTime, least: &Amounts, why: NoRoom<String>) -> Refusal {
+    match why {
+        NoRoom::Exhausted(exhausted) => spent(at, least, &exhausted),
+        NoRoom::Unasked(why) => unasked().because(why),
+        NoRoom::Contended => unasked().because("others took the room each time"),
+    }
+}
+
+fn unasked() -> Refusal {
+    Refusal::new(
+        Gate::Constraints,
+        Code::StoreUnavailable,
+        "A limit applies, what this gateway has taken of it is used up, and the database cannot be asked for more; try again.",
+    )
+    .retry_after(Duration::from_secs(2))
+}
+
+fn spent(at: OffsetDateTime, least: &Amounts, exhausted: &Exhausted) -> Refusal {
     let Exhausted {
-        budget,
-        spent,
-        reserved,
+        limit,
+        used,
         renews,
     } = exhausted;
     let renewal = renews
         .and_then(|renews| renews.format(&Rfc3339).ok())
         .map_or_else(
             || "It does not renew".to_owned(),
-            |renews| format!("It renews at {renews}"),
+            |renews| match limit.period.rolling {
+                true => format!("Some of it renews at {renews}"),
+                false => format!("It renews at {renews}"),
+            },
         );
+    let (code, what, mend) = if limit.is_rate() {
+        (Code::LimitRate, "rate", "wait, or have the rate raised")
+    } else {
+        (
+            Code::LimitBudget,
+            "budget",
+            "ask for fewer max_tokens, or have the budget raised",
+        )
+    };
     let refusal = Refusal::new(
         Gate::Constraints,
-        Code::LimitBudget,
+        code,
         format!(
-            "The {} budget of {} {:?} has no room: {} of {} USD are spent, {} are held by running requests, and this one may cost up to {} USD. {renewal}; ask for fewer max_tokens, or have the budget raised.",
-            budget.window.as_str(),
-            budget.kind.as_str(),
-            budget.name,
-            spent,
-            budget.limit,
-            reserved,
-            amount,
+            "The {} {what} of {} {:?} has no room: {} of {} are spent or held by running requests, and this one may take up to {}. {renewal}; {mend}.",
+            limit.period.window.as_str(),
+            limit.kind.as_str(),
+            limit.name,
+            shown(limit, *used),
+            shown(limit, limit.amount),
+            shown(limit, least.of(limit.unit)),
         ),
-    );
+    )
+    .rates(exhausted.rates(at));
     match renews.and_then(|renews| (renews - at).try_into().ok()) {
         Some(wait) => refusal.retry_after(wait),
         None => refusal,

@@ -108,9 +108,13 @@ impl Known {
             .map(|config| (config.database, config.pepper)),
             budgets: check(Raw {
                 budgets: raw.budgets,
+                rates: raw.rates,
+                // A budget may name one of them.
+                models: raw.models,
+                providers: raw.providers,
                 ..Raw::default()
             })
-            .map(|config| config.budgets.len()),
+            .map(|config| config.limits.len()),
             policy: policy(check(Raw {
                 policy: raw.policy,
                 ..Raw::default()

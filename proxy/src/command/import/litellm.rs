@@ -219,7 +219,7 @@ mod tests {
         exact        model_list[2].litellm_params.model: Asked as `llama` at provider `groq`.
         exact        model_list[2].litellm_params.custom_llm_provider: Says whose model it is, as a prefix would.
         exact        model_list[2].litellm_params.api_key: The provider's `api_key` is `{ env: G }`.
-        unsupported  model_list[2].litellm_params.rpm: Lattice has no rate limits yet; the provider's own stay in force, and budgets limit what keys and teams may cost.
+        unsupported  model_list[2].litellm_params.rpm: Lattice limits rates by organisation, team, user, key, agent or model, and not by target: set them under `rates`.
         ");
     }
 

@@ -100,7 +100,7 @@ pub fn variable(name: &str) -> Option<Verdict> {
     is_redis.then(|| verdict(Grade::Unsupported, REDIS))
 }
 
-const RATES: &str = "Lattice has no rate limits yet; the provider's own stay in force, and budgets limit what keys and teams may cost.";
+const RATES: &str = "Lattice limits rates by organisation, team, user, key, agent or model, and not by target: set them under `rates`.";
 const REDIS: &str = "Lattice keeps nothing in Redis; what has to last is in its PostgreSQL.";
 const CALLBACKS: &str =
     "Lattice calls no logging services; read `/metrics`, or `lattice audit export`.";
