@@ -111,19 +111,28 @@ pub async fn budgets(declared: &[Budget], store: &Store) -> Result<Vec<Budget>, 
 
 fn checked(row: &BudgetRow) -> Result<Budget, CommandError> {
     let read = || {
+        if row.unit != "usd" || row.rolling {
+            return None;
+        }
         Some(Budget {
             kind: ScopeKind::parse(&row.scope_kind)?,
             name: row.scope_name.as_str().into(),
             window: Window::parse(&row.time_window)?,
-            limit: NanoUsd::from_i64(row.limit_nano_usd)?,
+            limit: NanoUsd::from_i64(row.amount)?,
             mode: Mode::parse(&row.mode)?,
         })
     };
     // Not skipped: a budget that is not understood would not be enforced.
     read().ok_or_else(|| {
         CommandError::Failed(format!(
-            "the budget {} of {} {:?} (window {}, mode {}) is not one that this version enforces",
-            row.id, row.scope_kind, row.scope_name, row.time_window, row.mode
+            "the budget {} of {} {:?} (in {}, {}window {}, mode {}) is not one that this version enforces",
+            row.id,
+            row.scope_kind,
+            row.scope_name,
+            row.unit,
+            if row.rolling { "rolling " } else { "" },
+            row.time_window,
+            row.mode
         ))
     })
 }

@@ -154,9 +154,12 @@ fn budget(config: &Config, new: &cli::NewKey, usd: f64) -> Result<BudgetRow, Com
         id: Uuid::now_v7(),
         scope_kind: "key".into(),
         scope_name: new.name.clone(),
+        unit: "usd".into(),
         time_window: window.as_str().into(),
-        limit_nano_usd: limit.as_i64(),
+        rolling: false,
+        amount: limit.as_i64(),
         mode: "hard".into(),
+        downgrade_to: None,
     })
 }
 
