@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use lattice_audit::leaf::{self, Intent};
 use lattice_audit::{
-    Account, ChainInfo, Journal, Mode, Options, Position, Room, ShipError, ShippedLeaf, Sink,
-    SinkError, Timestamp,
+    Account, ChainInfo, Journal, Mode, Options, Position, Room, Scopes, ShipError, ShippedLeaf,
+    Sink, SinkError, Timestamp,
 };
 use lattice_kernel::gates::{Audit, IntentFacts, RefusalFacts, Slot};
 use lattice_kernel::money::micros;
@@ -113,9 +113,13 @@ impl Audit for AuditTrail {
             intent: intent.ok_or_else(|| Draft::internal("the intent went unrecorded"))?,
             account: Account {
                 at: timestamp(facts.at),
-                key: facts.principal.key.as_ref().map(|key| key.id),
-                team: facts.principal.team.as_ref().map(|team| team.id),
+                scopes: Scopes {
+                    key: facts.principal.key.as_ref().map(|key| key.id),
+                    team: facts.principal.team.as_ref().map(|team| team.id),
+                    ..Scopes::default()
+                },
                 reserved_nano: facts.terms.reserved.map(NanoUsd::as_i64),
+                reserved_tokens: None,
             },
         })
     }
@@ -147,11 +151,13 @@ fn intent(facts: &IntentFacts<'_>) -> lattice_audit::Entry {
         key: facts.principal.key.as_ref().map(named),
         auth: facts.principal.auth.as_str(),
         model: &facts.ask.model,
+        model_id: None,
         targets: &targets,
         stream: facts.ask.stream,
         input_tokens_bound: facts.terms.input_tokens_bound,
         output_cap: facts.terms.output_cap,
         reserved_nano_usd: facts.terms.reserved.map(NanoUsd::as_i64),
+        reserved_tokens: None,
         policy: leaf::Policy {
             revision: &facts.verdict.revision,
             cached: facts.verdict.cached,
@@ -202,7 +208,7 @@ impl Slot for OutcomeRoom {
             duration_us: micros(outcome.duration),
             tools: None,
         };
-        self.room.append(leaf.entry(&self.account));
+        self.room.append(leaf.entry(&self.account, None));
     }
 }
 

@@ -3,6 +3,7 @@
 mod append;
 mod deltas;
 
+use lattice_audit::Scopes;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -52,22 +53,22 @@ pub struct StoredLeaf {
     pub delta: Option<SpendDelta>,
 }
 
-/// A change of the sums of a key and, where there is one, of its team. Nano-USD; negative
-/// values take back, as a settlement does with what its intent reserved.
+/// A change of the sums of everything that a call is charged to. Negative values take back,
+/// as a settlement does with what its intent reserved.
 #[derive(Clone, Copy, Debug)]
 #[expect(
     missing_docs,
     reason = "the fields are the columns of the table `spend`"
 )]
 pub struct SpendDelta {
-    /// `None` where the caller showed a token or a certificate.
-    pub key: Option<Uuid>,
-    pub team: Option<Uuid>,
+    pub scopes: Scopes,
     /// The instant of the intent, for its outcome too: both must land in the same hour.
     pub at: OffsetDateTime,
     pub reserved_nano: i64,
     pub spent_nano: i64,
     pub estimated_nano: i64,
+    pub reserved_tokens: i64,
+    pub spent_tokens: i64,
     pub requests: i64,
 }
 

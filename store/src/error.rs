@@ -21,6 +21,10 @@ pub enum StoreError {
     /// Another leaf is already stored under this number: the chain has split in two.
     #[error("audit chain {chain}: leaf {seq} is already stored with a different hash")]
     Diverged { chain: Uuid, seq: i64 },
+    /// The gateway has been given up in the meantime, or has said that it stops, or another
+    /// process has started as the same node: what this one had taken of limits is void.
+    #[error("{0}")]
+    Fenced(#[source] sqlx::Error),
     /// The database answered, and does not accept this URL, account or version.
     #[error("{reason}; check database.url")]
     Rejected { reason: String },
@@ -40,6 +44,7 @@ impl From<sqlx::Error> for StoreError {
                 reason: format!("database.url cannot be used: {reason}"),
             },
             E::Database(ref refusal) => match refusal.code().as_deref() {
+                Some(FENCED) => Self::Fenced(error),
                 Some(code) if is_passing(code) => Self::Unavailable(error),
                 Some(code) if is_about_access(code) => Self::Rejected {
                     reason: refusal.to_string(),
@@ -85,6 +90,9 @@ impl<T> OrConflict<T> for Result<T, sqlx::Error> {
         })
     }
 }
+
+/// SQLSTATE of our own functions for a node whose epoch is over.
+const FENCED: &str = "LT001";
 
 /// SQLSTATEs of a server that cannot work now: connection trouble (08), a transaction that
 /// lost to another (40), no resources (53), being stopped, restarted or failed over (57P,

@@ -182,12 +182,13 @@ fn delta(leaf: &ShippedLeaf<'_>) -> Option<SpendDelta> {
     let index = &leaf.index;
     let spent = index.spent_delta_nano.unwrap_or(0);
     Some(SpendDelta {
-        key: index.key,
-        team: index.team,
+        scopes: index.scopes,
         at: moment(index.at),
         reserved_nano: index.reserved_delta_nano.unwrap_or(0),
         spent_nano: spent,
         estimated_nano: if index.estimated { spent } else { 0 },
+        reserved_tokens: index.reserved_delta_tokens.unwrap_or(0),
+        spent_tokens: index.spent_delta_tokens.unwrap_or(0),
         requests: match index.kind {
             Kind::Intent => 1,
             Kind::Outcome => 0,

@@ -36,20 +36,34 @@ impl Store {
     }
 
     /// Says that the gateway `node` lives, and that everything up to `revision` is in force
-    /// there.
-    pub async fn follow(&self, node: &str, revision: i64) -> Result<(), StoreError> {
-        sqlx::query!(
+    /// there. Returns its epoch, as [`Store::confirm`] does.
+    pub async fn follow(&self, node: &str, revision: i64) -> Result<i64, StoreError> {
+        Ok(sqlx::query_scalar!(
             "insert into gateway (node, seen_revision, seen_at) values ($1, $2, now())
-             on conflict (node) do update set seen_revision = excluded.seen_revision, seen_at = excluded.seen_at",
+             on conflict (node) do update set seen_revision = excluded.seen_revision, seen_at = excluded.seen_at
+             returning epoch",
             node,
             revision,
         )
-        .execute(&self.pool)
-        .await?;
-        Ok(())
+        .fetch_one(&self.pool)
+        .await?)
     }
 
-    /// Says that the gateway `node` has stopped.
+    /// Says that the gateway `node` lives, and returns its epoch: while that is the same,
+    /// what the node has taken is its own.
+    pub async fn confirm(&self, node: &str) -> Result<i64, StoreError> {
+        Ok(sqlx::query_scalar!(
+            "insert into gateway (node, seen_revision, seen_at) values ($1, 0, now())
+             on conflict (node) do update set seen_at = excluded.seen_at
+             returning epoch",
+            node,
+        )
+        .fetch_one(&self.pool)
+        .await?)
+    }
+
+    /// Says that the gateway `node` has stopped. What it still holds of limits it cannot give
+    /// back afterwards.
     pub async fn unfollow(&self, node: &str) -> Result<(), StoreError> {
         // Those that died said nothing; nobody waits for them any more.
         sqlx::query!(

@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use crate::chain::Position;
 use crate::leaf::{self, Ending, Leaf, Outcome};
+use crate::scopes::Scopes;
 use crate::timestamp::Timestamp;
 
 /// What a leaf records.
@@ -68,15 +69,17 @@ pub struct Index {
     pub at: Timestamp,
     /// The request's id.
     pub request: Option<Uuid>,
-    /// The key that asked.
-    pub key: Option<Uuid>,
-    /// The team that owns the key.
-    pub team: Option<Uuid>,
+    /// Whose sums it changes.
+    pub scopes: Scopes,
     /// Change of the reserved sum, nano-USD: up at an intent, down by as much
     /// at its outcome. `None` at an intent that has no price.
     pub reserved_delta_nano: Option<i64>,
     /// Change of the spent sum, nano-USD; `None` where the cost is unknown.
     pub spent_delta_nano: Option<i64>,
+    /// As `reserved_delta_nano`, in tokens; `None` where none were reserved.
+    pub reserved_delta_tokens: Option<i64>,
+    /// As `spent_delta_nano`, in tokens; `None` where nobody counted.
+    pub spent_delta_tokens: Option<i64>,
     /// The spent sum is an upper bound, not a count.
     pub estimated: bool,
     /// At an outcome, the intent that it ends.
@@ -89,10 +92,11 @@ impl Index {
             kind,
             at,
             request: None,
-            key: None,
-            team: None,
+            scopes: Scopes::default(),
             reserved_delta_nano: None,
             spent_delta_nano: None,
+            reserved_delta_tokens: None,
+            spent_delta_tokens: None,
             estimated: false,
             intent: None,
         }
@@ -133,12 +137,12 @@ impl Entry {
 pub struct Account {
     /// When the intent was made: its outcome is charged to the same hour.
     pub at: Timestamp,
-    /// The key that asked.
-    pub key: Option<Uuid>,
-    /// The team that owns the key.
-    pub team: Option<Uuid>,
+    /// Whose sums they are.
+    pub scopes: Scopes,
     /// What the intent reserved, nano-USD; `None` where it had no price.
     pub reserved_nano: Option<i64>,
+    /// What the intent reserved, tokens; `None` where it reserved none.
+    pub reserved_tokens: Option<i64>,
 }
 
 /// An intent whose outcome is not on disk: the process died in between.
@@ -150,12 +154,14 @@ pub struct OpenIntent {
     pub at: Timestamp,
     /// The request's id.
     pub request: Option<Uuid>,
-    /// The key that asked.
-    pub key: Option<Uuid>,
-    /// The team that owns the key.
-    pub team: Option<Uuid>,
+    /// Whose sums it changed.
+    #[serde(flatten)]
+    pub scopes: Scopes,
     /// What it reserved, nano-USD; `None` where it had no price.
     pub reserved_nano: Option<i64>,
+    /// What it reserved, tokens; `None` where it reserved none.
+    #[serde(default)]
+    pub reserved_tokens: Option<i64>,
 }
 
 impl OpenIntent {
@@ -164,9 +170,20 @@ impl OpenIntent {
             position,
             at: index.at,
             request: index.request,
-            key: index.key,
-            team: index.team,
+            scopes: index.scopes,
             reserved_nano: index.reserved_delta_nano,
+            reserved_tokens: index.reserved_delta_tokens,
+        }
+    }
+
+    /// Who its outcome is charged to.
+    #[must_use]
+    pub fn account(&self) -> Account {
+        Account {
+            at: self.at,
+            scopes: self.scopes,
+            reserved_nano: self.reserved_nano,
+            reserved_tokens: self.reserved_tokens,
         }
     }
 
@@ -192,12 +209,7 @@ impl OpenIntent {
             duration_us: at.micros_since(self.at),
             tools: None,
         }
-        .entry(&Account {
-            at: self.at,
-            key: self.key,
-            team: self.team,
-            reserved_nano: self.reserved_nano,
-        })
+        .entry(&self.account(), self.reserved_tokens)
     }
 }
 
@@ -207,9 +219,12 @@ impl leaf::Intent<'_> {
     pub fn entry(&self) -> Entry {
         let index = Index {
             request: Some(self.request_id),
-            key: self.key.map(|key| key.id),
-            team: self.team.map(|team| team.id),
+            scopes: Scopes {
+                model: self.model_id,
+                ..named(self.org, self.team, self.user, self.agent, self.key)
+            },
             reserved_delta_nano: self.reserved_nano_usd,
+            reserved_delta_tokens: self.reserved_tokens,
             ..Index::bare(Kind::Intent, self.at)
         };
         Entry::new(index, &Leaf::Intent(self))
@@ -217,15 +232,17 @@ impl leaf::Intent<'_> {
 }
 
 impl Outcome<'_> {
-    /// The record to append at the end of the call that `account` paid for.
+    /// The record to append at the end of the call that `account` paid for. `spent_tokens`:
+    /// what it counts for where tokens are limited; `None` where nobody counted.
     #[must_use]
-    pub fn entry(&self, account: &Account) -> Entry {
+    pub fn entry(&self, account: &Account, spent_tokens: Option<i64>) -> Entry {
         let index = Index {
             request: Some(self.request_id),
-            key: account.key,
-            team: account.team,
+            scopes: account.scopes,
             reserved_delta_nano: account.reserved_nano.map(i64::wrapping_neg),
             spent_delta_nano: self.cost_nano_usd,
+            reserved_delta_tokens: account.reserved_tokens.map(i64::wrapping_neg),
+            spent_delta_tokens: spent_tokens,
             estimated: self.estimated,
             intent: Some(self.intent),
             ..Index::bare(Kind::Outcome, account.at)
@@ -248,10 +265,27 @@ impl leaf::Refusal<'_> {
     pub fn entry(&self) -> Entry {
         let index = Index {
             request: self.request_id,
-            key: self.key.map(|key| key.id),
-            team: self.team.map(|team| team.id),
+            scopes: named(self.org, self.team, self.user, self.agent, self.key),
             ..Index::bare(Kind::Refusal, self.at)
         };
         Entry::new(index, &Leaf::Refusal(self))
+    }
+}
+
+fn named(
+    org: Option<leaf::Named<'_>>,
+    team: Option<leaf::Named<'_>>,
+    user: Option<leaf::Named<'_>>,
+    agent: Option<leaf::Named<'_>>,
+    key: Option<leaf::Named<'_>>,
+) -> Scopes {
+    let id = |named: Option<leaf::Named<'_>>| named.map(|named| named.id);
+    Scopes {
+        org: id(org),
+        team: id(team),
+        user: id(user),
+        agent: id(agent),
+        key: id(key),
+        model: None,
     }
 }

@@ -115,6 +115,9 @@ pub struct Intent<'a> {
     /// The model that the caller asked for.
     #[serde(serialize_with = "clipped")]
     pub model: &'a str,
+    /// What the books keep that model under; the leaf names it already.
+    #[serde(skip)]
+    pub model_id: Option<Uuid>,
     /// Where it may go, in order.
     pub targets: &'a [Target<'a>],
     /// The answer is streamed.
@@ -125,6 +128,8 @@ pub struct Intent<'a> {
     pub output_cap: Option<u64>,
     /// What is reserved; `None` where a target has no price.
     pub reserved_nano_usd: Option<i64>,
+    /// What is reserved, in tokens.
+    pub reserved_tokens: Option<i64>,
     /// The policy set that allowed it.
     pub policy: Policy<'a>,
     /// What was dropped or changed, as in `x-lattice-noted`.
@@ -296,6 +301,7 @@ fn clipped_option<S: Serializer>(text: &Option<&str>, serializer: S) -> Result<S
 mod tests {
     use super::*;
     use crate::entry::Account;
+    use crate::scopes::Scopes;
 
     const CHAIN: Uuid = Uuid::from_u128(1);
 
@@ -323,6 +329,7 @@ mod tests {
             }),
             auth: "key",
             model: "assistant",
+            model_id: Some(Uuid::from_u128(6)),
             targets: &[Target {
                 provider: "openai",
                 model: "gpt-5",
@@ -331,6 +338,7 @@ mod tests {
             input_tokens_bound: Some(12),
             output_cap: Some(4096),
             reserved_nano_usd: Some(9),
+            reserved_tokens: Some(4108),
             policy: Policy {
                 revision: "r1",
                 cached: false,
@@ -338,6 +346,14 @@ mod tests {
             noted: &[Cow::Borrowed("max_tokens")],
         }
         .entry();
+        let scopes = Scopes {
+            team: Some(Uuid::from_u128(3)),
+            key: Some(Uuid::from_u128(4)),
+            model: Some(Uuid::from_u128(6)),
+            ..Scopes::default()
+        };
+        assert_eq!(entry.index().scopes, scopes);
+        assert_eq!(entry.index().reserved_delta_tokens, Some(4108));
         assert_eq!(
             text(&entry),
             concat!(
@@ -348,7 +364,7 @@ mod tests {
                 r#""user":null,"agent":null,"#,
                 r#""key":{"id":"00000000-0000-0000-0000-000000000004","name":"ci"},"auth":"key","#,
                 r#""model":"assistant","targets":["openai/gpt-5"],"stream":true,"#,
-                r#""input_tokens_bound":12,"output_cap":4096,"reserved_nano_usd":9,"#,
+                r#""input_tokens_bound":12,"output_cap":4096,"reserved_nano_usd":9,"reserved_tokens":4108,"#,
                 r#""policy":{"revision":"r1","cached":false},"noted":["max_tokens"]}"#
             )
         );
@@ -381,14 +397,17 @@ mod tests {
             duration_us: 20,
             tools: None,
         };
-        let entry = outcome.entry(&Account {
+        let account = Account {
             at: Timestamp::default(),
-            key: None,
-            team: None,
+            scopes: Scopes::default(),
             reserved_nano: Some(9),
-        });
+            reserved_tokens: Some(30),
+        };
+        let entry = outcome.entry(&account, Some(7));
         assert_eq!(entry.index().reserved_delta_nano, Some(-9));
         assert_eq!(entry.index().spent_delta_nano, Some(7));
+        assert_eq!(entry.index().reserved_delta_tokens, Some(-30));
+        assert_eq!(entry.index().spent_delta_tokens, Some(7));
         assert_eq!(
             text(&entry),
             concat!(

@@ -101,7 +101,7 @@ fn is_torn(data: &[u8], at: usize, seq: u64) -> bool {
 
 /// The first sound frame from `from` on, and its batch.
 pub(crate) fn next_sound(data: &[u8], from: usize) -> Option<(usize, u64)> {
-    (from..data.len().saturating_sub(frame::OVERHEAD - 1))
+    (from..data.len().saturating_sub(frame::LEAST_OVERHEAD - 1))
         .filter(|at| data[*at] == frame::MAGIC[0])
         .find_map(|at| Some((at, frame::decode(&data[at..]).ok()?.batch)))
 }

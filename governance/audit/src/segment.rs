@@ -104,6 +104,7 @@ mod tests {
 
     use super::*;
     use crate::chain::{ChainHead, Position};
+    use crate::scopes::Scopes;
     use crate::timestamp::Timestamp;
 
     #[test]
@@ -127,9 +128,12 @@ mod tests {
                 position: Position { chain, seq: 2 },
                 at: Timestamp::from_micros(6),
                 request: None,
-                key: Some(chain),
-                team: None,
+                scopes: Scopes {
+                    key: Some(chain),
+                    ..Scopes::default()
+                },
                 reserved_nano: Some(-1),
+                reserved_tokens: Some(3),
             }],
         };
         let bytes = header.encode().unwrap();
@@ -140,6 +144,30 @@ mod tests {
             flipped[place] ^= 1;
             assert_eq!(Header::decode(&flipped), None, "byte {place}");
         }
+    }
+
+    #[test]
+    fn an_intent_that_an_earlier_version_left_open_is_read() {
+        let json = r#"{"position":{"chain":"00000000-0000-0000-0000-000000000001","seq":2},
+            "at":AT,"request":null,"key":"00000000-0000-0000-0000-000000000004",
+            "team":null,"reserved_nano":7}"#;
+        let at = serde_json::to_string(&Timestamp::from_micros(6)).unwrap();
+        let open: OpenIntent = serde_json::from_str(&json.replace("AT", &at)).unwrap();
+        let expected = OpenIntent {
+            position: Position {
+                chain: Uuid::from_u128(1),
+                seq: 2,
+            },
+            at: Timestamp::from_micros(6),
+            request: None,
+            scopes: Scopes {
+                key: Some(Uuid::from_u128(4)),
+                ..Scopes::default()
+            },
+            reserved_nano: Some(7),
+            reserved_tokens: None,
+        };
+        assert_eq!(open, expected);
     }
 
     #[test]

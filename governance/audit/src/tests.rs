@@ -131,6 +131,7 @@ fn intent(number: u128) -> Entry {
         }),
         auth: "key",
         model: "assistant",
+        model_id: None,
         targets: &[Target {
             provider: "openai",
             model: "gpt-5",
@@ -139,6 +140,7 @@ fn intent(number: u128) -> Entry {
         input_tokens_bound: Some(12),
         output_cap: Some(4096),
         reserved_nano_usd: Some(900),
+        reserved_tokens: Some(4108),
         policy: Policy {
             revision: "r1",
             cached: false,
@@ -149,6 +151,15 @@ fn intent(number: u128) -> Entry {
 }
 
 fn outcome(number: u128, intent: Position) -> Entry {
+    let account = Account {
+        at: Timestamp::default(),
+        scopes: Scopes {
+            key: Some(Uuid::from_u128(4)),
+            ..Scopes::default()
+        },
+        reserved_nano: Some(900),
+        reserved_tokens: Some(4108),
+    };
     Outcome {
         at: Timestamp::from_micros(1_763_812_346_000_000),
         request_id: Uuid::from_u128(number),
@@ -167,12 +178,7 @@ fn outcome(number: u128, intent: Position) -> Entry {
         duration_us: 1_000_000,
         tools: None,
     }
-    .entry(&Account {
-        at: Timestamp::default(),
-        key: Some(Uuid::from_u128(4)),
-        team: None,
-        reserved_nano: Some(900),
-    })
+    .entry(&account, Some(7))
 }
 
 fn wait<T>(future: impl Future<Output = T>) -> T {

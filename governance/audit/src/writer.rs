@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use crate::chain::{ChainHead, ChainInfo, LeafHash, Position};
 use crate::entry::{Entry, Index, Kind, OpenIntent};
-use crate::frame::Frame;
+use crate::frame::{Format, Frame};
 use crate::journal::{JournalError, Shared};
 use crate::leaf::{Leaf, Start};
 use crate::progress::{Ended, Segment};
@@ -174,6 +174,7 @@ impl Writer {
         for (seq, Queued { entry, .. }) in (batch..).zip(&self.records) {
             hash = LeafHash::of(self.chain.id, seq, &hash, &entry.leaf);
             let frame = Frame {
+                format: Format::Wide,
                 seq,
                 batch,
                 hash,

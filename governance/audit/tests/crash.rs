@@ -43,11 +43,13 @@ fn intent(number: u128) -> Entry {
         }),
         auth: "key",
         model: "assistant",
+        model_id: None,
         targets: &[],
         stream: true,
         input_tokens_bound: Some(12),
         output_cap: None,
         reserved_nano_usd: Some(900),
+        reserved_tokens: None,
         policy: Policy {
             revision: "r1",
             cached: false,

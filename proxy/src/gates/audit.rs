@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use lattice_audit::leaf::{self, Intent};
 use lattice_audit::{
-    Account, Counted, Journal, JournalError, Position, RefusalThrottle, Room, Timestamp,
+    Account, Counted, Journal, JournalError, Position, RefusalThrottle, Room, Scopes, Timestamp,
 };
 use lattice_kernel::gates::{Audit, IntentFacts, RefusalFacts, Slot};
 use lattice_kernel::money::micros;
 use lattice_kernel::outcome::Rulings;
-use lattice_kernel::principal::Named;
+use lattice_kernel::principal::{Named, Principal};
 use lattice_kernel::{Clock, Code, Ending, Gate, NanoUsd, Outcome, Presence, Refusal, SystemClock};
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -127,11 +127,13 @@ impl Audit for AuditTrail {
                 key: facts.principal.key.as_ref().map(named),
                 auth: facts.principal.auth.as_str(),
                 model: &facts.ask.model,
+                model_id: None,
                 targets: &targets,
                 stream: facts.ask.stream,
                 input_tokens_bound: facts.terms.input_tokens_bound,
                 output_cap: facts.terms.output_cap,
                 reserved_nano_usd: facts.terms.reserved.map(NanoUsd::as_i64),
+                reserved_tokens: None,
                 policy: leaf::Policy {
                     revision: &facts.verdict.revision,
                     cached: facts.verdict.cached,
@@ -148,9 +150,9 @@ impl Audit for AuditTrail {
             unanswered: Some(facts.presence.clone()),
             account: Account {
                 at: timestamp(facts.at),
-                key: facts.principal.key.as_ref().map(|key| key.id),
-                team: facts.principal.team.as_ref().map(|team| team.id),
+                scopes: scopes(facts.principal),
                 reserved_nano: facts.terms.reserved.map(NanoUsd::as_i64),
+                reserved_tokens: None,
             },
         };
         let answer = receipt.await;
@@ -187,6 +189,18 @@ impl Audit for AuditTrail {
                 .map_err(|error| unavailable(&error))?;
         }
         Ok(())
+    }
+}
+
+fn scopes(who: &Principal) -> Scopes {
+    let id = |named: &Option<Named>| named.as_ref().map(|named| named.id);
+    Scopes {
+        org: id(&who.org),
+        team: id(&who.team),
+        user: id(&who.user),
+        agent: id(&who.agent),
+        key: id(&who.key),
+        model: None,
     }
 }
 
@@ -278,7 +292,7 @@ impl OutcomeRoom {
             duration_us: micros(outcome.duration),
             tools: tools(&outcome.rulings),
         };
-        self.room.append(leaf.entry(&self.account));
+        self.room.append(leaf.entry(&self.account, None));
     }
 }
 

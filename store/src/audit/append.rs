@@ -24,7 +24,7 @@ impl Store {
                 .iter()
                 .filter(|leaf| fresh.contains(&leaf.seq))
                 .filter_map(|leaf| leaf.delta.as_ref());
-            deltas::apply(&mut batch, deltas).await?;
+            deltas::apply(&mut batch, &chain.node, deltas).await?;
             move_head(&mut batch, chain.id, last).await?;
         }
         Ok(batch.commit().await?)
