@@ -130,7 +130,7 @@ async fn ask(
     let (arrival, conduit) = arrival::connect(
         session,
         opening,
-        &gateway.catalog,
+        (&gateway.catalog, &gateway.books),
         gateway.max_body,
         presence,
     );

@@ -12,6 +12,7 @@ use lattice_kernel::money::micros;
 use lattice_kernel::outcome::Rulings;
 use lattice_kernel::principal::{Named, Principal};
 use lattice_kernel::{Clock, Code, Ending, Gate, NanoUsd, Outcome, Presence, Refusal, SystemClock};
+use lattice_limits::model_id;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -127,13 +128,13 @@ impl Audit for AuditTrail {
                 key: facts.principal.key.as_ref().map(named),
                 auth: facts.principal.auth.as_str(),
                 model: &facts.ask.model,
-                model_id: None,
+                model_id: Some(model_id(&facts.ask.model)),
                 targets: &targets,
                 stream: facts.ask.stream,
                 input_tokens_bound: facts.terms.input_tokens_bound,
                 output_cap: facts.terms.output_cap,
                 reserved_nano_usd: facts.terms.reserved.map(NanoUsd::as_i64),
-                reserved_tokens: None,
+                reserved_tokens: facts.terms.reserved_tokens.and_then(|tokens| tokens.try_into().ok()),
                 policy: leaf::Policy {
                     revision: &facts.verdict.revision,
                     cached: facts.verdict.cached,
@@ -150,9 +151,9 @@ impl Audit for AuditTrail {
             unanswered: Some(facts.presence.clone()),
             account: Account {
                 at: timestamp(facts.at),
-                scopes: scopes(facts.principal),
+                scopes: scopes(facts.principal, &facts.ask.model),
                 reserved_nano: facts.terms.reserved.map(NanoUsd::as_i64),
-                reserved_tokens: None,
+                reserved_tokens: facts.terms.reserved_tokens.and_then(|tokens| tokens.try_into().ok()),
             },
         };
         let answer = receipt.await;
@@ -192,7 +193,7 @@ impl Audit for AuditTrail {
     }
 }
 
-fn scopes(who: &Principal) -> Scopes {
+fn scopes(who: &Principal, model: &str) -> Scopes {
     let id = |named: &Option<Named>| named.as_ref().map(|named| named.id);
     Scopes {
         org: id(&who.org),
@@ -200,7 +201,7 @@ fn scopes(who: &Principal) -> Scopes {
         user: id(&who.user),
         agent: id(&who.agent),
         key: id(&who.key),
-        model: None,
+        model: Some(model_id(model)),
     }
 }
 
@@ -292,8 +293,13 @@ impl OutcomeRoom {
             duration_us: micros(outcome.duration),
             tools: tools(&outcome.rulings),
         };
-        self.room.append(leaf.entry(&self.account, None));
+        self.room.append(leaf.entry(&self.account, spent_tokens(outcome)));
     }
+}
+
+/// The tokens of the call, or as many as were held for it.
+fn spent_tokens(outcome: &Outcome) -> Option<i64> {
+    outcome.tokens().and_then(|tokens| tokens.try_into().ok())
 }
 
 fn tools(rulings: &Rulings) -> Option<leaf::Tools<'_>> {
