@@ -290,6 +290,7 @@ async fn the_first_take_counts_what_was_spent_before_by_every_node(Bench { store
 
     // In the window that rolls, each hour is a bucket: one after the other stops to count.
     let by_hour = |hours| Take {
+        need: 0,
         want: 0,
         ..first(rolling(hours))
     };
