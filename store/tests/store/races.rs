@@ -1,6 +1,6 @@
 //! Nodes that take and give back at once.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::hash::{BuildHasher, RandomState};
 
 use lattice_store::{Node, Part, Store, Take};
@@ -84,7 +84,6 @@ async fn nodes_that_take_and_return_at_once_never_have_more_than_the_limit(bench
             held: Cell::new(0),
         });
     }
-    let admin = RefCell::new(bench.connection().await);
     let workers = replicas
         .iter()
         .flat_map(|replica| (0..WORKERS).map(|_| replica.work(&random)));
@@ -102,8 +101,8 @@ async fn nodes_that_take_and_return_at_once_never_have_more_than_the_limit(bench
         .await;
         done.set(true);
     };
+    let mut admin = bench.connection().await;
     let watching = async {
-        let mut admin = bench.connection().await;
         while !done.get() {
             let rows = granted(&mut admin).await;
             let sum: i64 = rows.iter().map(|row| row.1).sum();
@@ -115,10 +114,7 @@ async fn nodes_that_take_and_return_at_once_never_have_more_than_the_limit(bench
     let held = replicas
         .iter()
         .map(|replica| (replica.node.name.to_owned(), replica.held.get()));
-    assert_eq!(
-        granted(&mut admin.borrow_mut()).await,
-        held.collect::<Vec<_>>()
-    );
+    assert_eq!(granted(&mut admin).await, held.collect::<Vec<_>>());
     for replica in &replicas {
         let all = [part(replica.held.get())];
         replica
