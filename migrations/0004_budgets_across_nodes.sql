@@ -247,7 +247,7 @@ begin
         select s.account, s.bucket, a.unit, s.granted,
                booked(a.scope_kind, a.scope_id, a.unit, s.node, s.bucket, s.ends) as booked
         from slice s join account a on a.id = s.account
-        where s.node = fold_slices.node and s.hourly and s.counts_until > now()
+        where s.node = fold_slices.node and s.hourly
     ), folded as (
         update slice s set granted = b.booked, folded = true
         from before b

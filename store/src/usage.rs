@@ -37,8 +37,8 @@ impl Store {
         Ok(sqlx::query_as!(
             AccountUsage,
             r#"select greatest(-9223372036854775807, least(9223372036854775807, taken.used))::bigint as "used!",
-                      least(9223372036854775807, booked.spent)::bigint as spent,
-                      least(9223372036854775807, booked.reserved)::bigint as reserved
+                      case when asked.hourly then least(9223372036854775807, booked.spent)::bigint end as spent,
+                      case when asked.hourly then least(9223372036854775807, booked.reserved)::bigint end as reserved
                from unnest($1::text[], $2::uuid[], $3::text[], $4::text[], $5::boolean[],
                            $6::timestamptz[], $7::timestamptz[], $8::timestamptz[], $9::boolean[])
                     with ordinality

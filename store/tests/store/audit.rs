@@ -1,8 +1,8 @@
 //! Appending to audit chains, the spend that comes with it, and reading both back.
 
+use lattice_audit::Scopes;
 use lattice_store::{
-    Amounts, BudgetRow, ChainRow, Head, LeafRow, NewKey, SpendDelta, SpendRow, Store, StoreError,
-    StoredLeaf, TeamRow,
+    Amounts, ChainRow, Head, LeafRow, SpendDelta, SpendRow, Store, StoreError, StoredLeaf,
 };
 use sqlx::Row;
 use time::macros::datetime;
@@ -25,7 +25,7 @@ cases! { CASES:
     a_chain_is_read_in_pages,
     a_settlement_returns_what_its_intent_reserved,
     sums_follow_the_windows_of_the_utc_calendar,
-    budgets_are_listed_with_what_their_scope_spent,
+    every_scope_is_charged_money_and_tokens_and_each_node_for_itself,
     replicas_that_append_at_once_lose_nothing,
 }
 
@@ -53,12 +53,17 @@ fn hash(seq: i64) -> [u8; 32] {
 
 fn spent(nano: i64) -> Option<SpendDelta> {
     Some(SpendDelta {
-        key: Some(KEY),
-        team: Some(TEAM),
+        scopes: Scopes {
+            key: Some(KEY),
+            team: Some(TEAM),
+            ..Scopes::default()
+        },
         at: NOW,
         reserved_nano: 0,
         spent_nano: nano,
         estimated_nano: 0,
+        reserved_tokens: 0,
+        spent_tokens: 0,
         requests: 1,
     })
 }
@@ -311,7 +316,10 @@ async fn sums_follow_the_windows_of_the_utc_calendar(Bench { store, .. }: Bench)
     {
         let delta = SpendDelta {
             at,
-            team: None,
+            scopes: Scopes {
+                key: Some(KEY),
+                ..Scopes::default()
+            },
             reserved_nano: 2 * nano,
             ..spent(nano).unwrap()
         };
@@ -336,88 +344,61 @@ async fn sums_follow_the_windows_of_the_utc_calendar(Bench { store, .. }: Bench)
     assert_eq!(store.spend_since(NOW, Some(&[TEAM])).await.unwrap(), []);
 }
 
-async fn budgets_are_listed_with_what_their_scope_spent(Bench { store, .. }: Bench) {
-    let team = TeamRow {
-        id: TEAM,
-        name: "research".to_owned(),
-        models: None,
-        org: None,
-        classification: None,
-        created_at: NOW,
+async fn every_scope_is_charged_money_and_tokens_and_each_node_for_itself(bench: Bench) {
+    let id = |n| Some(Uuid::from_u128(n));
+    let delta = SpendDelta {
+        scopes: Scopes {
+            org: id(1),
+            team: id(2),
+            user: id(3),
+            agent: id(4),
+            key: id(5),
+            model: id(6),
+        },
+        reserved_nano: 30,
+        reserved_tokens: 40,
+        spent_tokens: 2,
+        ..spent(1).unwrap()
     };
-    store.create_team(&team).await.unwrap();
-    let mac = [1; 32];
-    let key = NewKey {
-        id: KEY,
-        name: "ci",
-        owner: None,
-        team: Some("research"),
-        mac: &mac,
-        models: None,
-        created_at: NOW,
-        expires_at: None,
-        budget: None,
+    let there = ChainRow {
+        node: "there".to_owned(),
+        ..chain(2)
     };
-    store.create_key(&key).await.unwrap();
-    let listed = [
-        ("key", "ci", "day"),
-        ("key", "ci", "minute"),
-        ("key", "nobody", "month"),
-        ("team", "research", "total"),
-        ("user", "ci", "month"),
-    ];
-    for (n, (kind, name, window)) in (1..).zip(listed) {
-        let budget = BudgetRow {
-            id: Uuid::from_u128(n),
-            scope_kind: kind.to_owned(),
-            scope_name: name.to_owned(),
-            time_window: window.to_owned(),
-            limit_nano_usd: 1000,
-            mode: "hard".to_owned(),
-        };
-        store.set_budget(&budget).await.unwrap();
+    for (chain, leaves) in [(chain(1), 2), (there, 1)] {
+        let leaves: Vec<_> = (0..leaves).map(|seq| leaf(seq, Some(delta))).collect();
+        bench.store.append(&chain, &leaves).await.unwrap();
     }
-    let yesterday = SpendDelta {
-        at: NOW - Duration::DAY,
-        reserved_nano: 3,
-        ..spent(40).unwrap()
-    };
-    store
-        .append(&chain(1), &[leaf(0, spent(2)), leaf(1, Some(yesterday))])
-        .await
-        .unwrap();
-
-    let rows = store.budget_rows(NOW).await.unwrap();
-    let found: Vec<_> = rows
-        .iter()
-        .map(|row| {
-            (
-                row.scope_kind.as_str(),
-                row.scope_name.as_str(),
-                row.time_window.as_str(),
-            )
+    let rows = sqlx::query_as::<_, (String, String, Vec<i64>)>(
+        "select scope_kind, node, array[spent_nano_usd, reserved_nano_usd, spent_tokens, reserved_tokens, requests]
+         from spend order by scope_id, node",
+    );
+    let rows = rows.fetch_all(&mut bench.connection().await).await.unwrap();
+    let kinds = ["org", "team", "user", "agent", "key", "model"].into_iter();
+    let expected: Vec<_> = kinds
+        .flat_map(|kind| {
+            [
+                (kind.to_owned(), "here".to_owned(), vec![2, 60, 4, 80, 2]),
+                (kind.to_owned(), "there".to_owned(), vec![1, 30, 2, 40, 1]),
+            ]
         })
-        .zip(
-            rows.iter()
-                .map(|row| (row.scope_id, row.spent_nano_usd, row.reserved_nano_usd)),
-        )
         .collect();
-    let expected = [
-        (Some(KEY), 2, 0),
-        (Some(KEY), 0, 0),
-        (None, 0, 0),
-        (Some(TEAM), 42, 3),
-        (None, 0, 0),
-    ];
-    assert_eq!(found, listed.into_iter().zip(expected).collect::<Vec<_>>());
+    assert_eq!(rows, expected);
 }
 
 async fn replicas_that_append_at_once_lose_nothing(bench: Bench) {
     let other = bench.another_store().await;
-    // Opposite orders of the keys, so that locks taken in the order given would block for good.
+    // Opposite orders of the scopes, and one node: locks taken in the order given would block
+    // for good.
     let batch = |first: i64, keys: Vec<u128>| -> Vec<StoredLeaf> {
         let deltas = keys.into_iter().map(|n| SpendDelta {
-            key: Some(Uuid::from_u128(n)),
+            scopes: Scopes {
+                org: Some(Uuid::from_u128(n % 3)),
+                team: Some(TEAM),
+                user: Some(Uuid::from_u128(n % 7)),
+                agent: Some(Uuid::from_u128(n % 11)),
+                key: Some(Uuid::from_u128(n)),
+                model: Some(Uuid::from_u128(n % 5)),
+            },
             ..spent(1).unwrap()
         });
         (first..)

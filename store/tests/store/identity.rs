@@ -21,6 +21,7 @@ cases! { CASES:
     a_rotation_that_overlaps_keeps_one_former_secret_until_its_end,
     a_team_with_live_keys_cannot_be_deleted,
     a_budget_is_replaced_under_its_id,
+    budgets_in_other_units_and_windows_stand_beside_each_other,
     a_key_and_its_budget_are_stored_together_or_not_at_all,
     every_change_raises_the_revision_once_and_notifies,
     a_setting_keeps_its_first_value,
@@ -52,14 +53,17 @@ pub fn key<'a>(n: u128, name: &'a str, mac: &'a [u8; 32]) -> NewKey<'a> {
     }
 }
 
-fn budget(scope: (&str, &str), limit_nano_usd: i64) -> BudgetRow {
+fn budget(scope: (&str, &str), amount: i64) -> BudgetRow {
     BudgetRow {
-        id: Uuid::from_u128(limit_nano_usd.unsigned_abs().into()),
+        id: Uuid::from_u128(amount.unsigned_abs().into()),
         scope_kind: scope.0.to_owned(),
         scope_name: scope.1.to_owned(),
+        unit: "usd".to_owned(),
         time_window: "month".to_owned(),
-        limit_nano_usd,
+        rolling: false,
+        amount,
         mode: "hard".to_owned(),
+        downgrade_to: None,
     }
 }
 
@@ -305,13 +309,13 @@ async fn a_budget_is_replaced_under_its_id(Bench { store, .. }: Bench) {
 
     assert!(
         store
-            .delete_budget("team", "research", "hour")
+            .delete_budget("team", "research", "usd", "hour", false)
             .await
             .unwrap()
     );
     assert!(
         !store
-            .delete_budget("team", "research", "hour")
+            .delete_budget("team", "research", "usd", "hour", false)
             .await
             .unwrap()
     );
@@ -321,6 +325,40 @@ async fn a_budget_is_replaced_under_its_id(Bench { store, .. }: Bench) {
         .await
         .unwrap_err();
     assert!(matches!(negative, StoreError::Internal(_)), "{negative}");
+}
+
+async fn budgets_in_other_units_and_windows_stand_beside_each_other(Bench { store, .. }: Bench) {
+    let usd = budget(("team", "research"), 5);
+    let tokens = BudgetRow {
+        id: Uuid::from_u128(6),
+        unit: "tokens".to_owned(),
+        mode: "downgrade".to_owned(),
+        downgrade_to: Some("small".to_owned()),
+        ..usd.clone()
+    };
+    let rolling = BudgetRow {
+        id: Uuid::from_u128(7),
+        rolling: true,
+        ..usd.clone()
+    };
+    for budget in [&usd, &tokens, &rolling] {
+        assert_eq!(store.set_budget(budget).await.unwrap(), *budget);
+    }
+    let stored = [tokens.clone(), usd.clone(), rolling];
+    assert_eq!(store.budgets().await.unwrap(), stored);
+    let aimless = BudgetRow {
+        downgrade_to: None,
+        ..tokens.clone()
+    };
+    store.set_budget(&aimless).await.unwrap_err();
+    let softer = BudgetRow {
+        mode: "soft".to_owned(),
+        ..aimless
+    };
+    assert_eq!(store.set_budget(&softer).await.unwrap(), softer);
+    let deleted = store.delete_budget("team", "research", "usd", "month", true);
+    assert!(deleted.await.unwrap());
+    assert_eq!(store.budgets().await.unwrap(), [softer, usd]);
 }
 
 async fn a_key_and_its_budget_are_stored_together_or_not_at_all(Bench { store, .. }: Bench) {
@@ -377,7 +415,10 @@ async fn every_change_raises_the_revision_once_and_notifies(Bench { store, url }
     changed("set_budget, new").await;
     store.set_budget(&budget(("key", "ci"), 6)).await.unwrap();
     changed("set_budget, again").await;
-    store.delete_budget("key", "ci", "month").await.unwrap();
+    store
+        .delete_budget("key", "ci", "usd", "month", false)
+        .await
+        .unwrap();
     changed("delete_budget").await;
     store.revoke_key("ci", NOW).await.unwrap();
     changed("revoke_key").await;
@@ -393,7 +434,10 @@ async fn change_nothing(store: &Store) {
     store.delete_team("research").await.unwrap();
     store.revoke_key("ci", NOW).await.unwrap();
     store.rotate_key("ci", &[3; 32], None).await.unwrap();
-    store.delete_budget("key", "ci", "month").await.unwrap();
+    store
+        .delete_budget("key", "ci", "usd", "month", false)
+        .await
+        .unwrap();
     store
         .create_key(&NewKey {
             team: Some("ghosts"),

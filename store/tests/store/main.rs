@@ -15,5 +15,8 @@ mod connect;
 mod identity;
 mod managed;
 mod people;
+mod races;
 mod roles;
 mod servers;
+mod slices;
+mod upgrade;

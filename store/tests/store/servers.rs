@@ -20,7 +20,7 @@ use lattice_store::{DatabaseConfig, Store};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tempfile::TempDir;
 
-use crate::{audit, connect, identity, people, roles};
+use crate::{audit, connect, identity, people, races, roles, slices, upgrade};
 
 const PASSWORD: &str = "p%40ss:word/";
 
@@ -29,12 +29,15 @@ pub type Case = (&'static str, Body);
 
 type Body = fn(Bench) -> Pin<Box<dyn Future<Output = ()>>>;
 
-const CASES: [&[Case]; 5] = [
+const CASES: [&[Case]; 8] = [
     connect::CASES,
     identity::CASES,
     people::CASES,
     roles::CASES,
     audit::CASES,
+    slices::CASES,
+    races::CASES,
+    upgrade::CASES,
 ];
 
 #[test]
