@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use lattice_kernel::principal::{Grant, Named, Subject};
-use lattice_kernel::{Ask, Principal, Target, ToolCall};
+use lattice_kernel::{Ask, Principal, Target, Tool, ToolCall};
 use regorus::Value;
 use sha2::{Digest, Sha256};
 use time::{OffsetDateTime, Weekday};
@@ -77,7 +77,8 @@ impl<'a> Input<'a> {
         let call = self
             .call
             .map_or(0, |call| call.name.len() + call.arguments.len());
-        let tools: usize = self.ask.tools.iter().map(|tool| tool.len() + 32).sum();
+        let tools = self.ask.tools.iter();
+        let tools: usize = tools.map(|it| it.name.len() + it.kind.len() + 32).sum();
         call + tools
     }
 
@@ -186,6 +187,9 @@ impl<'a> Input<'a> {
         to.object("properties", |to| {
             to.leaf("name", Leaf::Text(id));
             if let Some(call) = self.call {
+                let (kind, hosted) = self.kind_of(&call);
+                to.leaf("type", Leaf::Text(kind));
+                to.leaf("hosted", Leaf::Bool(hosted));
                 let arguments = if call.json { Leaf::Json } else { Leaf::Text };
                 to.leaf("arguments", arguments(call.arguments));
                 to.leaf("asked", Leaf::Text(asked));
@@ -197,11 +201,23 @@ impl<'a> Input<'a> {
         });
     }
 
+    /// The type of the tool that is called, as it was offered, and whether its provider
+    /// runs it. What was not offered is taken for what it looks like.
+    fn kind_of(&self, call: &ToolCall<'_>) -> (&str, bool) {
+        let mut tools = self.ask.tools.iter();
+        match tools.find(|tool| *tool.name == *call.name) {
+            Some(tool) => (&tool.kind, tool.hosted),
+            None if call.json => (Tool::FUNCTION, false),
+            None => ("custom", false),
+        }
+    }
+
     fn context(&self, field: Field) -> Leaf<'_> {
         match field {
             Field::Dialect => Leaf::Text(self.ask.dialect.as_str()),
             Field::Stream => Leaf::Bool(self.ask.stream),
-            Field::Tools => Leaf::Texts(&self.ask.tools),
+            Field::Tools => Leaf::Names(&self.ask.tools),
+            Field::Offered => Leaf::Tools(&self.ask.tools),
             Field::Weekday => Leaf::Text(weekday(self.weekday)),
             Field::MinuteOfDay => Leaf::Number(self.minute_of_day),
             // An IPv4 caller of a dual-stack socket is an IPv4 caller.
@@ -252,6 +268,9 @@ enum Leaf<'a> {
     Number(u64),
     Text(&'a str),
     Texts(&'a [Box<str>]),
+    /// The names of tools alone.
+    Names(&'a [Tool]),
+    Tools(&'a [Tool]),
     /// The text of an object.
     Json(&'a str),
     /// The names of the roles alone.
@@ -289,6 +308,15 @@ impl Visitor for Document {
             Leaf::Number(number) => number.into(),
             Leaf::Text(text) => text.into(),
             Leaf::Texts(texts) => array(texts.iter().map(|text| Value::from(&**text))),
+            Leaf::Names(tools) => array(tools.iter().map(|tool| Value::from(&*tool.name))),
+            Leaf::Tools(tools) => array(tools.iter().map(|Tool { name, kind, hosted }| {
+                let fields: BTreeMap<Value, Value> = BTreeMap::from([
+                    ("hosted".into(), (*hosted).into()),
+                    ("name".into(), (&**name).into()),
+                    ("type".into(), (&**kind).into()),
+                ]);
+                fields.into()
+            })),
             Leaf::Roles(grants) => array(roles(grants).into_iter().map(Value::from)),
             Leaf::Grants(grants) => array(grants.iter().map(|Grant { level, role }| {
                 let fields: BTreeMap<Value, Value> = BTreeMap::from([
@@ -359,6 +387,20 @@ impl Visitor for Fingerprint {
                 self.0.update([4]);
                 self.0.update((texts.len() as u64).to_le_bytes());
                 texts.iter().for_each(|text| self.text(text));
+            }
+            Leaf::Names(tools) => {
+                self.0.update([13]);
+                self.0.update((tools.len() as u64).to_le_bytes());
+                tools.iter().for_each(|tool| self.text(&tool.name));
+            }
+            Leaf::Tools(tools) => {
+                self.0.update([14]);
+                self.0.update((tools.len() as u64).to_le_bytes());
+                for Tool { name, kind, hosted } in tools {
+                    self.0.update([u8::from(*hosted)]);
+                    self.text(name);
+                    self.text(kind);
+                }
             }
             // They follow from the grants.
             Leaf::Roles(_) => {}

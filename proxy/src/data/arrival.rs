@@ -19,7 +19,7 @@ use lattice_dialects::openai::responses::ResponsesRequest;
 use lattice_dialects::{Api, Inbound};
 use lattice_kernel::Draft;
 use lattice_kernel::call::Arrival;
-use lattice_kernel::{Ask, Call, Code, Gate, Head, Presence, Principal, Refusal};
+use lattice_kernel::{Ask, Body as _, Call, Code, Gate, Head, Presence, Principal, Refusal};
 use lattice_providers::{Asked, Forwarded, Outbound};
 use pingora::protocols::http::ServerSession;
 use tokio::sync::oneshot;
@@ -160,13 +160,12 @@ impl Arrival for Incoming<'_> {
             .catalog
             .plan(&facts.model)
             .ok_or_else(|| Refusal::unknown_model(&facts.model))?;
-        let tools = facts.tool_names.iter().map(|name| name.as_str().into());
         let ask = Ask {
             action: what.action(),
             model,
             dialect: draft.dialect,
             stream: facts.stream,
-            tools: tools.collect(),
+            tools: body.tools(),
             classification,
             source: head.source,
         };
@@ -189,7 +188,7 @@ async fn parse(
             .map_err(|error| Draft::internal(error.to_string()))?
     };
     let asked = parsed.map_err(malformed)?;
-    if asked.facts().tool_names.len() > MOST_TOOLS {
+    if asked.facts().tools.len() > MOST_TOOLS {
         let message = format!("tools names more than {MOST_TOOLS} tools; offer fewer.");
         return Err(Refusal::new(Gate::Intake, Code::CallerUnsupported, message).field("tools"));
     }

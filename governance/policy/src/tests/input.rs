@@ -77,6 +77,8 @@ fn changes() -> Vec<Request> {
         Request::with(|r| r.ask.stream = false),
         Request::with(|r| r.ask.tools.clear()),
         Request::with(|r| r.ask.tools.reverse()),
+        Request::with(|r| r.ask.tools[0].kind = "search_20260101".into()),
+        Request::with(|r| r.ask.tools[0].hosted = true),
         Request::with(|r| r.ask.classification = Some("restricted".into())),
         Request::with(|r| r.ask.source = None),
         Request::with(|r| r.ask.source = Some([10, 0, 0, 2].into())),
@@ -276,6 +278,8 @@ fn the_document_is_what_the_contract_says() {
         "resource": {"type": "model", "id": "assistant", "properties": {
             "name": "assistant", "provider": "openai", "model": "gpt-5", "classification": "internal", "local": false}},
         "context": {"dialect": "openai", "stream": true, "tools": ["search", "mail"],
+            "offered": [{"name": "search", "type": "function", "hosted": false},
+                {"name": "mail", "type": "function", "hosted": false}],
             "weekday": "sunday", "minute_of_day": 754, "source": "10.0.0.1",
             "classification": null}
     }"#;
@@ -287,7 +291,7 @@ fn the_document_is_what_the_contract_says() {
 
 proptest! {
     #[test]
-    fn keys_are_equal_exactly_when_documents_are(one in requests(), other in requests(), bits in 0..128_u8) {
+    fn keys_are_equal_exactly_when_documents_are(one in requests(), other in requests(), bits in 0..256_u16) {
         let context = Field::ALL.into_iter().filter(|field| bits & (1 << *field as u8) != 0);
         let context = context.fold(Footprint::NONE, Footprint::with);
         let document = |request: &Request| request.see(|input| input.document(context)).unwrap();
