@@ -344,15 +344,15 @@ test_what_the_provider_runs_is_open_where_a_rule_asks_for_nothing if {
 test_refusing_says_that_the_provider_runs_it_unseen if {
 	rules := [deny_shell, {"tools": ["web_search"], "effect": "deny", "arguments": only_ls}]
 	shell := {"name": "shell", "type": "function", "hosted": false}
-	messages := {reason.msg | some reason in refusing(rules, of_tools([shell, web_search])).deny}
-	count(messages) == 2
-	says(messages, "unseen: web_search;")
-	says(messages, "these tools: shell;")
+	decision := refusing(rules, of_tools([shell, web_search]))
+	count(decision.deny) == 2
+	tells(decision, "unseen: web_search;")
+	tells(decision, "these tools: shell;")
 }
 
-says(messages, words) if {
-	some message in messages
-	indexof(message, words) >= 0
+tells(decision, words) if {
+	some reason in decision.deny
+	contains(reason.msg, words)
 }
 
 test_a_call_of_no_type_is_not_judged if {
