@@ -39,7 +39,7 @@ impl Bench<'_> {
             json: call.json,
         };
         let aside = record.rulings().total() >= JUDGED_INLINE && has_workers();
-        let rule = || pipeline::judge(&gateway.gates, draft, ask, target, &call, record);
+        let mut rule = || pipeline::judge(&gateway.gates, draft, ask, target, &call, record);
         let ruling = if aside {
             tokio::task::block_in_place(rule)
         } else {
