@@ -14,6 +14,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
 use axum::{Json, Router};
 use lattice_kernel::Clock as _;
+use lattice_limits::BudgetState;
 use lattice_policy::log::Sink as _;
 use lattice_providers::{Condition, Health};
 use metrics::{counter, gauge};
@@ -24,6 +25,8 @@ use crate::admin::routes::Endpoint;
 use crate::background::in_time;
 use crate::books;
 use crate::gateway::Gateway;
+use crate::metrics::Metrics;
+use crate::metrics::budgets::{Standing, Unit};
 
 /// The routes.
 pub fn router(gateway: Arc<Gateway>) -> Router {
@@ -165,23 +168,26 @@ async fn observe(gateway: &Gateway) {
     gauge!("lattice_requests_active").set(float(gateway.activity.running() as u64));
     // The names of spenders are in the store; without it the last figures stand.
     if let Ok(names) = in_time(books::names(&gateway.store)).await {
-        for state in gateway.books.ledger.states(gateway.clock.now(), &names) {
-            let scope = format!(
-                "{}:{}:{}",
-                state.budget.kind.as_str(),
-                state.budget.name,
-                state.budget.window.as_str()
-            );
-            for (what, amount) in [
-                ("limit", state.budget.limit),
-                ("spent", state.spent),
-                ("reserved", state.reserved),
-            ] {
-                gauge!("lattice_budget_usd", "scope" => scope.clone(), "state" => what)
-                    .set(amount.as_usd());
-            }
-        }
+        let states = gateway.books.ledger.states(gateway.clock.now(), &names);
+        observe_budgets(&gateway.metrics, &states);
     }
+}
+
+fn observe_budgets(metrics: &Metrics, states: &[BudgetState]) {
+    let scopes = states.iter().map(|state| {
+        let budget = &state.budget;
+        let (kind, window) = (budget.kind.as_str(), budget.window.as_str());
+        format!("{kind}:{}:{window}", budget.name)
+    });
+    let scopes: Vec<String> = scopes.collect();
+    let standings = states.iter().zip(&scopes).map(|(state, scope)| Standing {
+        unit: Unit::Usd,
+        scope,
+        limit: state.budget.limit.as_usd(),
+        spent: state.spent.as_usd(),
+        reserved: state.reserved.as_usd(),
+    });
+    metrics.budgets.show(standings);
 }
 
 fn observe_decisions(gateway: &Gateway) {
