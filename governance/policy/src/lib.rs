@@ -31,11 +31,12 @@ pub mod log;
 mod options;
 mod seed;
 pub mod set;
+mod shadow;
 #[cfg(test)]
 mod tests;
 
-pub use counts::Counts;
-pub use decide::{Mismatch, Policy};
+pub use counts::{Counts, Mismatch};
+pub use decide::Policy;
 pub use decision::EvaluationError;
 pub use gate::fault::{Fault, Position};
 pub use input::Input;

@@ -58,7 +58,7 @@ pub struct PolicySet {
     /// Of the files.
     hash: [u8; 32],
     /// Of the files and the store.
-    seed: Sha256,
+    seed: [u8; 32],
     warnings: Arc<[Fault]>,
 }
 
@@ -361,7 +361,7 @@ fn revision(sources: &Sources, hash: &[u8; 32]) -> Arc<str> {
     }
 }
 
-fn seed(revision: &str, hash: &[u8; 32], store: &StoreData) -> Sha256 {
+fn seed(revision: &str, hash: &[u8; 32], store: &StoreData) -> [u8; 32] {
     let seed = Seed {
         schema: SCHEMA,
         revision,
@@ -370,5 +370,5 @@ fn seed(revision: &str, hash: &[u8; 32], store: &StoreData) -> Sha256 {
         data: &Sha256::digest(store.json.as_bytes()).into(),
         entry_point: ENTRY_POINT,
     };
-    seed.start()
+    seed.digest()
 }
