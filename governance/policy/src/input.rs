@@ -1,5 +1,7 @@
 //! What a policy is asked about.
 
+mod shape;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
@@ -13,6 +15,8 @@ use uuid::Uuid;
 
 use crate::decision::EvaluationError;
 use crate::footprint::{Field, Footprint};
+
+pub(crate) use shape::{Shape, Shapes};
 
 /// One question: may this caller do this at this target, now? Or: may it be asked to
 /// make this tool call?
@@ -345,16 +349,36 @@ impl Fingerprint {
         new
     }
 
+    #[inline]
     fn put(&mut self, bytes: &[u8]) {
         let end = self.filled + bytes.len();
-        if let Some(room) = self.buffer.get_mut(self.filled..end) {
-            room.copy_from_slice(bytes);
-            self.filled = end;
-        } else {
-            self.hash.update(&self.buffer[..self.filled]);
-            self.hash.update(bytes);
-            self.filled = 0;
+        match self.buffer.get_mut(self.filled..end) {
+            Some(room) => {
+                room.copy_from_slice(bytes);
+                self.filled = end;
+            }
+            None => self.spill(bytes),
         }
+    }
+
+    /// The same for what has a length that is known here, and so needs no call to be copied.
+    #[inline]
+    fn fixed<const N: usize>(&mut self, bytes: [u8; N]) {
+        let rest = self.buffer.get_mut(self.filled..);
+        match rest.and_then(<[u8]>::first_chunk_mut) {
+            Some(room) => {
+                *room = bytes;
+                self.filled += N;
+            }
+            None => self.spill(&bytes),
+        }
+    }
+
+    #[cold]
+    fn spill(&mut self, bytes: &[u8]) {
+        self.hash.update(&self.buffer[..self.filled]);
+        self.hash.update(bytes);
+        self.filled = 0;
     }
 
     fn finish(mut self) -> [u8; 32] {
@@ -370,21 +394,23 @@ impl Fingerprint {
             (None, Some(team)) => (11, team.id),
             (None, None) => (10, Uuid::nil()),
         };
-        self.put(&[tag]);
-        self.put(id.as_bytes());
+        self.fixed([tag]);
+        self.fixed(*id.as_bytes());
     }
 
     /// One byte for what is short: most names are, and a block less is hashed for it.
+    #[inline]
     fn length(&mut self, length: usize) {
         match u8::try_from(length) {
-            Ok(short) if short < u8::MAX => self.put(&[short]),
+            Ok(short) if short < u8::MAX => self.fixed([short]),
             _ => {
-                self.put(&[u8::MAX]);
-                self.put(&(length as u64).to_le_bytes());
+                self.fixed([u8::MAX]);
+                self.fixed((length as u64).to_le_bytes());
             }
         }
     }
 
+    #[inline]
     fn text(&mut self, text: &str) {
         self.length(text.len());
         self.put(text.as_bytes());
@@ -398,46 +424,46 @@ impl Visitor for Fingerprint {
 
     fn leaf(&mut self, _: &'static str, leaf: Leaf<'_>) {
         match leaf {
-            Leaf::Null => self.put(&[0]),
-            Leaf::Bool(flag) => self.put(&[1, u8::from(flag)]),
+            Leaf::Null => self.fixed([0]),
+            Leaf::Bool(flag) => self.fixed([1, u8::from(flag)]),
             Leaf::Number(number) => {
-                self.put(&[2]);
-                self.put(&number.to_le_bytes());
+                self.fixed([2]);
+                self.fixed(number.to_le_bytes());
             }
             Leaf::Text(text) => {
-                self.put(&[3]);
+                self.fixed([3]);
                 self.text(text);
             }
             Leaf::Texts(texts) => {
-                self.put(&[4]);
+                self.fixed([4]);
                 self.length(texts.len());
                 texts.iter().for_each(|text| self.text(text));
             }
             // They follow from the grants.
             Leaf::Roles(_) => {}
             Leaf::Grants(grants) => {
-                self.put(&[8]);
+                self.fixed([8]);
                 self.length(grants.len());
                 for Grant { level, role } in grants {
-                    self.put(&[*level as u8]);
+                    self.fixed([*level as u8]);
                     self.text(role);
                 }
             }
             Leaf::Json(text) => {
-                self.put(&[9]);
+                self.fixed([9]);
                 self.text(text);
             }
             Leaf::Id(id) => {
-                self.put(&[5]);
-                self.put(id.as_bytes());
+                self.fixed([5]);
+                self.fixed(*id.as_bytes());
             }
             Leaf::Address(IpAddr::V4(address)) => {
-                self.put(&[6]);
-                self.put(&address.octets());
+                self.fixed([6]);
+                self.fixed(address.octets());
             }
             Leaf::Address(IpAddr::V6(address)) => {
-                self.put(&[7]);
-                self.put(&address.octets());
+                self.fixed([7]);
+                self.fixed(address.octets());
             }
         }
     }

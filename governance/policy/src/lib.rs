@@ -19,6 +19,7 @@
 
 pub mod authoring;
 pub mod authzen;
+mod builtins;
 mod cache;
 mod counts;
 mod current;

@@ -10,8 +10,10 @@ mod context;
 mod dependencies;
 pub(crate) mod fault;
 mod functions;
+mod iteration;
 mod negation;
 mod nesting;
+mod numbers;
 pub(crate) mod program;
 mod references;
 mod repeatable;
@@ -23,18 +25,20 @@ use regorus::{Engine, Value};
 
 use crate::footprint::Footprint;
 use crate::set::Sources;
-use fault::{Fault, Faults, LoadError};
+use fault::{Fault, Faults, LoadError, Position};
 use program::Program;
 
 pub use fault::Severity;
 pub(crate) use nesting::check as check_nesting;
 pub use program::TestRule;
-pub(crate) use trials::{Outcome, limit, raised, run_one};
+pub(crate) use trials::{Outcome, limit, raised, run_one, slowest};
 pub use trials::{TEST_TIME_LIMIT, TESTS_TIME_LIMIT};
 
 /// What the checks on the parsed rules find out about a set that they pass.
 pub(crate) struct Passed {
     pub(crate) program: Program,
+    /// File and place of the entry point; of a part that has none, nowhere.
+    pub(crate) entry_point: (String, Position),
     /// What it reads of the context.
     pub(crate) context: Footprint,
     /// Its decisions may be kept.
@@ -70,12 +74,15 @@ fn inspect(
     functions::check(&program, &mut faults);
     dependencies::check(&program, &mut faults);
     negation::check(&program, data, &mut faults);
+    numbers::check(&program, &mut faults);
+    iteration::check(&program, data, &mut faults);
     repeatable::check(&program, marked, &mut faults);
     references::check(&program, data, &mut faults);
     faults.into_result()?;
     let mut warnings = Faults::default();
     unused::check(&program, &mut warnings);
     Ok(Passed {
+        entry_point: references::entry_point(&program),
         context: context::of(&program),
         cacheable: !marked,
         warnings: warnings.into_list(),

@@ -654,3 +654,88 @@ fn the_shipped_set_passes_with_its_own_tests_and_without_a_warning() {
     let set = crate::PolicySet::load(&sources, crate::StoreData::default()).unwrap();
     assert_eq!(set.warnings(), []);
 }
+
+#[test]
+fn iteration_over_what_may_be_no_collection() {
+    all_refused(&[
+        (
+            "x if { some a in input.missing; a }",
+            "x.rego:3:18: `input.missing` is no list and no object: iterating",
+        ),
+        (
+            "x if { some a in input.resource.id; a }",
+            "x.rego:3:18: `input.resource.id` is no list",
+        ),
+        (
+            "x if { some a in \"text\"; a }",
+            "x.rego:3:18: `text` is no list",
+        ),
+        (
+            "x if { some a in input.subject.properties.models; a }",
+            "x.rego:3:18: `input.subject.properties.models` may be no list and no object: iterating over it is an error here, and finds nothing in OPA; test `is_array`",
+        ),
+        (
+            "x := [a | some a in input.resource.properties.arguments.list]",
+            "x.rego:3:21: `input.resource.properties.arguments.list` may be",
+        ),
+        (
+            "x if { list := input.resource.properties.arguments; some a in list; a }",
+            "x.rego:3:63: `list` may be",
+        ),
+        (
+            "x if { some a in input.resource.properties.arguments; is_object(input.resource.properties.arguments); a }",
+            "x.rego:3:18: `input",
+        ),
+        (
+            "import input.subject.properties.models\nx if { some a in models; a }",
+            "x.rego:4:18: `models` may be",
+        ),
+        (
+            "x if { input.resource.properties.arguments != null; some a in input.resource.properties.arguments; a }",
+            "x.rego:3:63: `input",
+        ),
+        (
+            "x if is_array(input.subject.properties.models)\nelse if { some a in input.subject.properties.models; a }",
+            "x.rego:4:21: `input",
+        ),
+    ]);
+    for body in [
+        "x if { some a in input.context.tools; a }",
+        "x if { some k, v in input.subject; k == v }",
+        "x if { is_array(input.subject.properties.models); some a in input.subject.properties.models; a }",
+        "x if { input.subject.properties.models != null; some a in input.subject.properties.models; a }",
+        "x if { list := input.resource.properties.arguments; is_object(list); some a in list; a }",
+        "x if { is_array(input.subject.properties.models); y := [a | some a in input.subject.properties.models]; y }",
+        "x if { input.subject.properties.models[_] == \"a\" }",
+        "f(list) if { some a in list; a }",
+    ] {
+        assert_eq!(refusal(body), "accepted", "{body}");
+    }
+}
+
+#[test]
+fn fractions_that_are_no_doubles() {
+    all_refused(&[
+        (
+            "x := 0.1 + 0.2 == 0.3",
+            "x.rego:3:6: 0.1 is not exactly a double, and the set computes",
+        ),
+        ("x := sum([1.5, 0.7])", "x.rego:3:16: 0.7 is not"),
+        (
+            "x := 9007199254740993.0",
+            "x.rego:3:6: 9007199254740993.0 has more digits than a double",
+        ),
+        ("x := 1e30", "x.rego:3:6: 1e30 has more digits"),
+        ("x := 1 / 3", "x.rego:3:6: a quotient may be a fraction"),
+        ("x := floor(1 + 1 / 3)", "x.rego:3:16: a quotient"),
+    ]);
+    for body in [
+        "x := 0.1 == 0.2",
+        "x := 0.5 + 0.25",
+        "x := floor(7 / 2)",
+        "x := 9007199254740993 + 1",
+        "x := 1e3 + 1",
+    ] {
+        assert_eq!(refusal(body), "accepted", "{body}");
+    }
+}
