@@ -51,7 +51,11 @@ pub(crate) struct Passed {
 /// # Errors
 /// The faults of the first step that finds some.
 pub(crate) fn check(sources: &Sources, data: &Value) -> Result<Passed, LoadError> {
-    inspect(sources, data, references::check_entry_point)
+    inspect(sources, data, |program, faults| {
+        references::check_entry_point(program, faults);
+        // What need not serve may be asked with inputs of another form.
+        iteration::check(program, data, faults);
+    })
 }
 
 /// The same for policies that need not serve: the entry point may be missing.
@@ -65,17 +69,16 @@ pub(crate) fn check_part(sources: &Sources, data: &Value) -> Result<Passed, Load
 fn inspect(
     sources: &Sources,
     data: &Value,
-    check_entry_point: impl Fn(&Program, &mut Faults),
+    check_serving: impl Fn(&Program, &mut Faults),
 ) -> Result<Passed, LoadError> {
     let program = Program::read(sources)?;
     let marked = repeatable::is_marked(sources);
     let mut faults = Faults::default();
-    check_entry_point(&program, &mut faults);
+    check_serving(&program, &mut faults);
     functions::check(&program, &mut faults);
     dependencies::check(&program, &mut faults);
     negation::check(&program, data, &mut faults);
     numbers::check(&program, &mut faults);
-    iteration::check(&program, data, &mut faults);
     repeatable::check(&program, marked, &mut faults);
     references::check(&program, data, &mut faults);
     faults.into_result()?;

@@ -54,11 +54,11 @@ fn what_would_take_all_memory_is_refused_before_it_does() {
             "a text of more than",
         ),
         (
-            "json.marshal([LONG | some i in numbers.range(1, 1000)])",
+            "json.marshal([LONG | some j in numbers.range(1, 1000)])",
             "a text of more than",
         ),
         (
-            "sprintf(\"%v\", [[LONG | some i in numbers.range(1, 1000)]])",
+            "sprintf(\"%v\", [[LONG | some j in numbers.range(1, 1000)]])",
             "a text of more than",
         ),
     ] {
