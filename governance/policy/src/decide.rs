@@ -17,7 +17,7 @@ use crate::current::{Current, Key, Outcome, Question, Source};
 use crate::decision::EvaluationError;
 use crate::input::Input;
 use crate::log::{Event, Sink};
-use crate::options::{Options, milliseconds};
+use crate::options::{OnStale, Options, milliseconds};
 use crate::set::PolicySet;
 use crate::shadow::{Check, Checks};
 
@@ -98,14 +98,17 @@ impl Policy {
         self.tally.last_mismatch()
     }
 
+    fn is_stale(&self, at: OffsetDateTime) -> bool {
+        let refreshed = self.refreshed.load(Ordering::Relaxed);
+        self.options.is_stale(refreshed, at)
+    }
+
     fn ask(&self, at: OffsetDateTime, input: &Input<'_>, keep: bool) -> Verdict {
-        let stale = || {
-            let refreshed = self.refreshed.load(Ordering::Relaxed);
-            self.options.is_stale(refreshed, at)
-        };
+        let stale = self.is_stale(at);
         let put = Put {
             input,
-            keep: keep && self.options.cache && !stale(),
+            keep: keep && self.options.cache && !stale,
+            denied: stale && self.options.on_stale == OnStale::Deny,
             named: self.log.is_some(),
         };
         let hit = |set: &Arc<PolicySet>, key, kept: &Made| {
@@ -134,7 +137,10 @@ impl Policy {
         input: Value,
     ) -> Result<Arc<Decision>, EvaluationError> {
         let started = Instant::now();
-        let answer = set.evaluate_value(input.clone()).map(Arc::new);
+        let answer = match self.options.on_stale {
+            OnStale::Deny if self.is_stale(at) => Err(EvaluationError::Stale),
+            _ => set.evaluate_value(input.clone()).map(Arc::new),
+        };
         self.tally.counters.decided(Source::Bypassed);
         if let Some(log) = &self.log {
             log.put(Event {
@@ -209,6 +215,8 @@ impl Authorization for Policy {
 struct Put<'a> {
     input: &'a Input<'a>,
     keep: bool,
+    /// Nothing is to be decided on data that may be old.
+    denied: bool,
     /// The decision is to have a name in the log.
     named: bool,
 }
@@ -222,6 +230,9 @@ impl Question<PolicySet> for Put<'_> {
     }
 
     fn answer(&self, set: &PolicySet) -> Result<Made, EvaluationError> {
+        if self.denied {
+            return Err(EvaluationError::Stale);
+        }
         let decision = set.evaluate(self.input)?;
         let id = self.named.then(Uuid::now_v7);
         Ok(Made::new(decision, id, set.lasts(self.input)))

@@ -41,5 +41,5 @@ pub use decide::Policy;
 pub use decision::EvaluationError;
 pub use gate::fault::{Fault, Position};
 pub use input::Input;
-pub use options::Options;
+pub use options::{OnStale, Options};
 pub use set::{LoadError, PolicySet, Sources, StoreData};

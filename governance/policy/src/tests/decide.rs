@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 use super::{Request, requests, set};
 use crate::cache::Made;
 use crate::current::Keep;
-use crate::{Counts, EvaluationError, Options, Policy, PolicySet};
+use crate::{Counts, EvaluationError, OnStale, Options, Policy, PolicySet};
 
 fn policy(body: &str) -> Policy {
     Policy::new(set(body), Options::default())
@@ -319,6 +319,29 @@ fn data_that_may_have_changed_unseen_are_not_answered_from_the_cache() {
     assert!(cached(120));
     let counts = policy.counts();
     assert_eq!((counts.hits, counts.misses, counts.bypasses), (3, 1, 3));
+}
+
+#[test]
+fn data_that_may_have_changed_unseen_can_be_made_to_refuse() {
+    let options = Options {
+        stale_after: Some(Duration::from_secs(10)),
+        on_stale: OnStale::Deny,
+        ..Options::default()
+    };
+    let policy = with(OPEN, options);
+    let allowed = |seconds| {
+        ask_at(&policy, &Request::sample(), seconds)
+            .decision
+            .allows()
+    };
+    assert!(!allowed(100), "never refreshed");
+    assert_eq!(policy.last_failure(), Some(EvaluationError::Stale));
+    policy.refreshed(OffsetDateTime::from_unix_timestamp(100).unwrap());
+    assert!(allowed(101) && allowed(110), "made, and found");
+    assert!(!allowed(111), "what was kept does not stand either");
+    policy.refreshed(OffsetDateTime::from_unix_timestamp(111).unwrap());
+    assert!(allowed(112), "a refusal is not kept");
+    assert_eq!(policy.counts().failures, 2);
 }
 
 #[test]
