@@ -203,6 +203,7 @@ fn observe_decisions(gateway: &Gateway) {
         ("match", counts.shadow_matches),
         ("mismatch", counts.shadow_mismatches),
         ("error", counts.shadow_errors),
+        ("skipped", counts.shadow_skipped),
     ] {
         counter!("lattice_authz_shadow_total", "result" => result).absolute(count);
     }

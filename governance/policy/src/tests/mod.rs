@@ -2,6 +2,7 @@
 
 mod authoring;
 mod authzen;
+mod builtins;
 mod decide;
 mod gate;
 mod input;
