@@ -468,15 +468,15 @@ impl Visitor for Fingerprint {
                 texts.iter().for_each(|text| self.text(text));
             }
             Leaf::Names(tools) => {
-                self.0.update([13]);
-                self.0.update((tools.len() as u64).to_le_bytes());
+                self.fixed([13]);
+                self.length(tools.len());
                 tools.iter().for_each(|tool| self.text(&tool.name));
             }
             Leaf::Tools(tools) => {
-                self.0.update([14]);
-                self.0.update((tools.len() as u64).to_le_bytes());
+                self.fixed([14]);
+                self.length(tools.len());
                 for Tool { name, kind, hosted } in tools {
-                    self.0.update([u8::from(*hosted)]);
+                    self.fixed([u8::from(*hosted)]);
                     self.text(name);
                     self.text(kind);
                 }

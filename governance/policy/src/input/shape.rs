@@ -108,7 +108,9 @@ impl Visitor for Sketch {
 
     fn leaf(&mut self, name: &'static str, leaf: Leaf<'_>) {
         let shape = match leaf {
-            Leaf::Texts(_) | Leaf::Roles(_) | Leaf::Grants(_) => Shape::Collection,
+            Leaf::Texts(_) | Leaf::Names(_) | Leaf::Tools(_) | Leaf::Roles(_) | Leaf::Grants(_) => {
+                Shape::Collection
+            }
             Leaf::Json(_) => Shape::Perhaps,
             Leaf::Null
             | Leaf::Bool(_)
