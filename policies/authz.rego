@@ -43,6 +43,7 @@ asks_for_tool if {
 	input.resource.type == "tool"
 	is_string(input.resource.id)
 	is_string(input.resource.properties.asked)
+	is_string(input.resource.properties.type)
 	input.action.name == "tool.call"
 }
 

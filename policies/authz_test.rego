@@ -35,6 +35,7 @@ question := {
 	},
 	"context": {
 		"tools": [],
+		"offered": [],
 		"weekday": "monday",
 		"minute_of_day": 600,
 		"classification": null,
@@ -61,6 +62,8 @@ call(name, arguments) := {
 		"id": name,
 		"properties": {
 			"name": name,
+			"type": "function",
+			"hosted": false,
 			"arguments": arguments,
 			"provider": "openai",
 			"model": "gpt-5",

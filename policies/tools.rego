@@ -1,7 +1,7 @@
 # Tools: which ones a caller may be offered, and which calls may go out.
 #
-# A rule names tools, and may name whom it is about and what the arguments have to
-# be. A rule that denies outweighs every rule that allows. Whom a rule that allows
+# A rule names tools, by name or by type, and may name whom it is about and what the
+# arguments have to be. A rule that denies outweighs every rule that allows. Whom a rule that allows
 # is about has no tools but those that such rules name.
 package lattice.authz
 
@@ -14,13 +14,17 @@ tools_denied := [rule | some rule in data.lattice.tools.rules; effect(rule) == "
 
 default offered := []
 
-offered := input.context.tools
+offered := input.context.offered
 
 # Each name costs time, and a decision may not have more obligations than 1024.
 offer_understood if {
 	is_array(offered)
 	count(offered) <= 512
-	every name in offered { is_string(name) }
+	every tool in offered {
+		is_string(tool.name)
+		is_string(tool.type)
+		is_boolean(tool.hosted)
+	}
 }
 
 tools_in_order if offered == []
@@ -45,41 +49,90 @@ closed contains name if {
 	offered != []
 	not roles_tell_tools_apart
 	vote("tool.call", "tool:*") in {0, 2, 4, 6}
-	some name in offered
+	some tool in offered
+	name := tool.name
 }
 
 closed contains name if {
 	offer_understood
 	roles_tell_tools_apart
-	some name in offered
+	some tool in offered
+	name := tool.name
 	vote("tool.call", concat(":", ["tool", name])) in {0, 2, 4, 6}
 }
 
 closed contains name if {
 	count(closing) > 0
 	offer_understood
-	some name in offered
-	fits_any(closing, name)
+	some tool in offered
+	means(closing, tool)
+	name := tool.name
 }
 
 closed contains name if {
 	count(tools_allowed) > 0
 	offer_understood
-	some name in offered
-	not listed[name]
+	some tool in offered
+	not listed[tool]
+	name := tool.name
 }
 
-listed contains name if {
+# What the provider runs is called before anybody here sees the arguments. Where a
+# rule would look at them, or set them, such a tool is not offered.
+closed contains name if some name in unseen
+
+unseen contains name if {
+	count(closing_some) > 0
 	offer_understood
-	some name in offered
-	fits_any(listing, name)
+	some tool in offered
+	tool.hosted
+	means(closing_some, tool)
+	name := tool.name
 }
 
-# What rules name that deny whatever the arguments are, and what those name that
-# allow.
+unseen contains name if {
+	count(tools_allowed) > 0
+	offer_understood
+	some tool in offered
+	tool.hosted
+	listed[tool]
+	not open_whatever[tool]
+	name := tool.name
+}
+
+listed contains tool if {
+	offer_understood
+	some tool in offered
+	means(listing, tool)
+}
+
+open_whatever contains tool if {
+	offer_understood
+	some tool in offered
+	tool.hosted
+	means(listing_all, tool)
+}
+
+# A rule knows a tool by its name, or by its type, which tells functions not apart.
+means(patterns, tool) if fits_any(patterns, tool.name)
+
+else if {
+	tool.type != "function"
+	tool.type != "custom"
+	fits_any(patterns, tool.type)
+}
+
+# What rules name that deny whatever the arguments are, and those that deny some;
+# what those name that allow, and those that do whatever the arguments are.
 closing := {pattern |
 	some rule in tools_denied
-	count(object.get(rule, "arguments", [])) == 0
+	not looks_at_arguments(rule)
+	some pattern in object.get(rule, "tools", ["*"])
+}
+
+closing_some := {pattern |
+	some rule in tools_denied
+	looks_at_arguments(rule)
 	some pattern in object.get(rule, "tools", ["*"])
 }
 
@@ -87,6 +140,16 @@ listing := {pattern |
 	some rule in tools_allowed
 	some pattern in object.get(rule, "tools", ["*"])
 }
+
+listing_all := {pattern |
+	some rule in tools_allowed
+	not looks_at_arguments(rule)
+	some pattern in object.get(rule, "tools", ["*"])
+}
+
+looks_at_arguments(rule) if count(object.get(rule, "arguments", [])) > 0
+
+else if is_object(object.get(rule, "set", null))
 
 roles_tell_tools_apart if {
 	some role in roles_held
@@ -105,11 +168,22 @@ obligations contains {"type": "drop_tool", "name": name} if {
 
 reasons contains {
 	"code": "policy_tool",
-	"msg": sprintf("You may not use these tools: %s; ask again without them.", [concat(", ", closed)]),
+	"msg": sprintf("You may not use these tools: %s; ask again without them.", [concat(", ", closed - unseen)]),
 } if {
 	asks_for_model
 	not tools_in_order
 	offer_understood
+	count(closed - unseen) > 0
+}
+
+reasons contains {
+	"code": "policy_tool",
+	"msg": sprintf("The policy looks at the arguments of these tools, which their provider runs unseen: %s; ask again without them.", [concat(", ", unseen)]),
+} if {
+	asks_for_model
+	not tools_in_order
+	offer_understood
+	count(unseen) > 0
 }
 
 reasons contains {
@@ -123,7 +197,9 @@ reasons contains {
 
 # A call in a reply.
 
-about_tool(rule) if fits_any(object.get(rule, "tools", ["*"]), input.resource.id)
+about_tool(rule) if means(object.get(rule, "tools", ["*"]), called)
+
+called := {"name": input.resource.id, "type": input.resource.properties.type}
 
 tool_open if {
 	not call_denied

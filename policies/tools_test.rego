@@ -1,6 +1,16 @@
 package lattice.authz_test
 
-offering(names) := object.union(question, {"context": {"tools": names}})
+offering(names) := of_tools([{"name": name, "type": "function", "hosted": false} | some name in names])
+
+of_tools(tools) := object.union(question, {"context": {"offered": tools}})
+
+# Tools as the dialects tell of them.
+bash := {"name": "bash", "type": "bash_20250124", "hosted": false}
+
+web_search := {"name": "web_search", "type": "web_search_20250305", "hosted": true}
+
+# Tools that only their type tells.
+hosted(name) := {"name": name, "type": name, "hosted": true}
 
 # Decisions under these rules.
 ruled(rules, asked) := decided(asked, object.union(plain, {"tools": {"rules": rules}}))
@@ -257,9 +267,12 @@ test_a_refused_call_names_its_tool if {
 }
 
 test_nonsense_on_offer_is_refused if {
-	every nonsense in [5, "shell", {"a": "b"}, [null], ["shell", 5], [["shell"]]] {
-		ruled([], offering(nonsense)).allow == false
-		ruled([deny_shell], offering(nonsense)).allow == false
+	nameless := object.remove(bash, ["name"])
+	untyped := object.union(bash, {"type": null})
+	unsaid := object.remove(bash, ["hosted"])
+	every nonsense in [5, "shell", {"a": "b"}, [null], ["shell"], [bash, 5], [[bash]], [nameless], [untyped], [unsaid]] {
+		ruled([], of_tools(nonsense)).allow == false
+		ruled([deny_shell], of_tools(nonsense)).allow == false
 	}
 }
 
@@ -267,4 +280,82 @@ test_more_tools_than_can_be_judged_are_refused if {
 	names := [format_int(number, 10) | some number in numbers.range(1, 513)]
 	ruled([], offering(names)).allow == false
 	ruled([], offering(array.slice(names, 0, 512))).allow
+}
+
+test_a_rule_knows_a_tool_by_its_name_and_by_its_type if {
+	every pattern in ["bash", "bash_20250124", "bash_*"] {
+		deny := [{"tools": [pattern], "effect": "deny"}]
+		dropped(deny, of_tools([bash, web_search])) == {"bash"}
+		ruled(deny, typed_call(bash, {})).allow == false
+		ruled(deny, typed_call(web_search, {})).allow
+		allow := [{"tools": [pattern], "effect": "allow"}]
+		dropped(allow, of_tools([bash, web_search])) == {"web_search"}
+		ruled(allow, typed_call(bash, {})).allow
+		ruled(allow, typed_call(web_search, {})).allow == false
+	}
+}
+
+typed_call(tool, arguments) := object.union(
+	call(tool.name, arguments),
+	{"resource": {"properties": {"type": tool.type, "hosted": tool.hosted}}},
+)
+
+# All functions are of one type: to open them all takes a star, or their names.
+test_a_type_does_not_tell_functions_apart if {
+	every kind in ["function", "custom"] {
+		tool := {"name": "shell", "type": kind, "hosted": false}
+		rules := [{"tools": [kind], "effect": "allow"}]
+		dropped(rules, of_tools([tool])) == {"shell"}
+		ruled(rules, typed_call(tool, {})).allow == false
+		dropped([{"tools": [kind], "effect": "deny"}], of_tools([tool])) == set()
+	}
+}
+
+only_ls := [{"path": "cmd", "op": "prefix", "value": "ls"}]
+
+test_what_the_provider_runs_is_closed_where_a_rule_looks_at_arguments if {
+	every name in ["web_search", "file_search", "code_interpreter", "mcp", "image_generation", "googleSearch", "codeExecution", "urlContext"] {
+		every effect in ["allow", "deny"] {
+			rules := [{"tools": [name], "effect": effect, "arguments": only_ls}]
+			dropped(rules, of_tools([hosted(name)])) == {name}
+			dropped(rules, offering([name])) == set()
+		}
+		setting := [{"tools": [name], "effect": "allow", "set": {"a": 1}}]
+		dropped(setting, of_tools([hosted(name)])) == {name}
+		dropped(setting, offering([name])) == set()
+	}
+}
+
+test_what_the_caller_runs_stays_on_offer_for_its_calls_to_be_judged if {
+	rules := [{"tools": ["bash_20250124"], "effect": "allow", "arguments": only_ls}]
+	dropped(rules, of_tools([bash])) == set()
+	ruled(rules, typed_call(bash, {"cmd": "ls -l"})).allow
+	ruled(rules, typed_call(bash, {"cmd": "rm"})).allow == false
+}
+
+test_what_the_provider_runs_is_open_where_a_rule_asks_for_nothing if {
+	dropped([{"tools": ["web_*"], "effect": "allow"}], of_tools([web_search])) == set()
+	both := [{"tools": ["web_*"], "effect": "allow"}, {"tools": ["web_search"], "effect": "allow", "arguments": only_ls}]
+	dropped(both, of_tools([web_search])) == set()
+	elsewhere := [{"tools": ["shell"], "effect": "deny", "arguments": only_ls}]
+	dropped(elsewhere, of_tools([web_search])) == set()
+}
+
+test_refusing_says_that_the_provider_runs_it_unseen if {
+	rules := [deny_shell, {"tools": ["web_search"], "effect": "deny", "arguments": only_ls}]
+	shell := {"name": "shell", "type": "function", "hosted": false}
+	decision := refusing(rules, of_tools([shell, web_search]))
+	count(decision.deny) == 2
+	tells(decision, "unseen: web_search;")
+	tells(decision, "these tools: shell;")
+}
+
+tells(decision, words) if {
+	some reason in decision.deny
+	contains(reason.msg, words)
+}
+
+test_a_call_of_no_type_is_not_judged if {
+	asked := call("shell", {})
+	ruled([], object.union(asked, {"resource": {"properties": {"type": null}}})).allow == false
 }

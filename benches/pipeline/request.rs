@@ -23,7 +23,7 @@ impl Deref for Body {
 
 /// It offers no tools.
 impl lattice_kernel::Body for Body {
-    fn tools(&self) -> Vec<Box<str>> {
+    fn tools(&self) -> Vec<lattice_kernel::Tool> {
         Vec::new()
     }
 

@@ -106,7 +106,10 @@ mod tests {
         let body = large_chat();
         assert!((165_000..175_000).contains(&body.len()), "{}", body.len());
         let chat = parsed(&body);
-        assert_eq!((chat.facts.messages, chat.facts.tool_names.len()), (40, 40));
+        assert_eq!(
+            (chat.facts.messages, chat.facts.tool_names().len()),
+            (40, 40)
+        );
         assert!(small_chat().len() < 1000);
     }
 

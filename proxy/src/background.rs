@@ -190,7 +190,7 @@ fn tell_of_decisions(policy: &Policy, before: Counts, now: Counts) {
             revision = %mismatch.revision,
             allowed = mismatch.allowed,
             count = now.shadow_mismatches - before.shadow_mismatches,
-            "a kept decision came out otherwise when it was made again, and that one counted; set policy.cache to off, and tell whoever makes Lattice"
+            "a kept decision came out otherwise when it was made again, and is kept no longer; set policy.cache to off, and tell whoever makes Lattice"
         );
     }
 }

@@ -1,6 +1,8 @@
 //! Metrics: each fact is a struct, each handle is made once. Label values come
 //! from configuration and the store, never from a request, and are capped.
 
+pub mod budgets;
+
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -13,6 +15,7 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use parking_lot::RwLock;
 
 use crate::catalog::Catalog;
+use crate::metrics::budgets::Budgets;
 
 /// Teams that get a series of their own; the others share `other`.
 const MOST_TEAMS: usize = 1000;
@@ -94,6 +97,8 @@ pub struct Metrics {
     tools_refused: Counter,
     targets: HashMap<(Arc<str>, Arc<str>), Operations>,
     other: Operations,
+    /// What is left of limits, set at each scrape.
+    pub budgets: Budgets,
     /// USD. A gauge that only rises, because the library's counters are whole numbers.
     costs: RwLock<HashMap<CostLabels, Gauge>>,
 }
@@ -167,6 +172,11 @@ impl Metrics {
             .set_buckets_for_metric(Matcher::Prefix("lattice_".into()), SMALL_SECONDS)?
             .set_buckets(SECONDS)?
             .install_recorder()?;
+        // They count what is rare: a series that began with its first event would hide it
+        // from a rate.
+        for result in ["taken", "refused"] {
+            let _at_zero = counter!("lattice_policy_reloads_total", "result" => result);
+        }
         let endings = [
             Ending::Finished,
             Ending::Rejected,
@@ -206,6 +216,7 @@ impl Metrics {
                 })
                 .collect(),
             other: Operations::new(OTHER, OTHER),
+            budgets: Budgets::default(),
             costs: RwLock::default(),
         })
     }
@@ -345,14 +356,4 @@ impl TargetSeries {
                 .record(call.duration.saturating_sub(first).as_secs_f64() / (output - 1.0));
         }
     }
-}
-/// A limit as a label: `team:research:month`, and `:rolling` where it rolls.
-pub fn scope_label(limit: &Limit) -> String {
-    let rolling = if limit.period.rolling { ":rolling" } else { "" };
-    format!(
-        "{}:{}:{}{rolling}",
-        limit.kind.as_str(),
-        limit.name,
-        limit.period.window.as_str()
-    )
 }

@@ -13,7 +13,7 @@ use crate::openai::chat::{self, ChatRequest};
 use crate::openai::responses::{self, ResponsesRequest};
 use crate::prompt::Prompt;
 use crate::reply::{Asked, Labels, Watch, Writers};
-use crate::tools::ToolNeeded;
+use crate::tools::{Offer, ToolNeeded};
 
 /// What the gates ask of a request, whatever API it is for.
 #[derive(Clone)]
@@ -27,9 +27,9 @@ pub struct Facts {
     pub output_cap: Option<u64>,
     /// How many choices are asked for; at least 1.
     pub n: u32,
-    /// Names of the tools on offer, in the order of the body: of functions their
-    /// own, of tools that run at the provider their type.
-    pub tool_names: Vec<String>,
+    /// The tools on offer, in the order of the body. One that has several names is
+    /// there with each.
+    pub tools: Vec<Offer>,
     /// Whether any tool is on offer, named or not.
     pub has_tools: bool,
     /// Whether the answer is to fit a JSON schema.
@@ -38,6 +38,14 @@ pub struct Facts {
     pub messages: usize,
     /// What the model will read, for the token estimate.
     pub prompt: Prompt,
+}
+
+impl Facts {
+    /// The names of the tools on offer.
+    #[must_use]
+    pub fn tool_names(&self) -> Vec<&str> {
+        self.tools.iter().map(|tool| tool.name.as_str()).collect()
+    }
 }
 
 /// Shows no text of the request.
@@ -99,7 +107,7 @@ impl Inbound {
     }
 
     /// The same request without the tools of these names, which are spelled as
-    /// [`Facts::tool_names`] has them; read again, so that all that it tells agrees.
+    /// [`Facts::tools`] has them; read again, so that all that it tells agrees.
     /// Without any of them on offer it is the same `Bytes`, not a copy.
     ///
     /// All tools of a name go, and a tool that has several names goes with any of

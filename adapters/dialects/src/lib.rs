@@ -44,4 +44,4 @@ mod tools;
 pub use api::Api;
 pub use inbound::{Facts, Inbound};
 pub use prompt::Prompt;
-pub use tools::ToolNeeded;
+pub use tools::{Offer, ToolNeeded};

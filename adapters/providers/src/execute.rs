@@ -12,7 +12,7 @@ use lattice_dialects::{Api, Facts, Inbound, ToolNeeded};
 use lattice_kernel::call::Target;
 use lattice_kernel::gates::Execution;
 use lattice_kernel::proof::{Departure, Dispatch};
-use lattice_kernel::{Ask, Body, Code, Ending, Gate, Intended, Outcome, Record, Refusal};
+use lattice_kernel::{Ask, Body, Code, Ending, Gate, Intended, Outcome, Record, Refusal, Tool};
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -116,9 +116,14 @@ impl Outbound {
 }
 
 impl Body for Outbound {
-    fn tools(&self) -> Vec<Box<str>> {
-        let names = self.facts().tool_names.iter();
-        names.map(|name| name.as_str().into()).collect()
+    fn tools(&self) -> Vec<Tool> {
+        let tools = self.facts().tools.iter();
+        let tools = tools.map(|tool| Tool {
+            name: tool.name.as_str().into(),
+            kind: tool.kind.as_str().into(),
+            hosted: tool.hosted,
+        });
+        tools.collect()
     }
 
     fn without_tools(self, names: &[Box<str>]) -> Result<Self, Refusal> {

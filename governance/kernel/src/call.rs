@@ -85,8 +85,8 @@ pub struct Ask {
     pub dialect: Dialect,
     /// Whether the reply is to be streamed.
     pub stream: bool,
-    /// The names of the tools on offer, in the order of the request.
-    pub tools: Vec<Box<str>>,
+    /// The tools on offer, in the order of the request.
+    pub tools: Vec<Tool>,
     /// What the caller says that its data are classified as.
     pub classification: Option<Box<str>>,
     /// The caller's address.
@@ -106,6 +106,34 @@ impl Ask {
             tools: Vec::new(),
             classification: None,
             source: None,
+        }
+    }
+}
+
+/// A tool that a model is offered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tool {
+    /// What the model calls it by; of tools without a name of their own their type.
+    pub name: Box<str>,
+    /// Its type as the request has it, such as `bash_20250124`; of a function
+    /// [`Self::FUNCTION`].
+    pub kind: Box<str>,
+    /// The provider runs it: its calls are made before anyone here could judge them.
+    pub hosted: bool,
+}
+
+impl Tool {
+    /// The type of functions.
+    pub const FUNCTION: &'static str = "function";
+}
+
+/// The function of this name.
+impl From<&str> for Tool {
+    fn from(name: &str) -> Self {
+        Self {
+            name: name.into(),
+            kind: Self::FUNCTION.into(),
+            hosted: false,
         }
     }
 }
@@ -227,8 +255,8 @@ impl Plan {
 
 /// A parsed body that the gates may change.
 pub trait Body: Send + Sized {
-    /// The names of the tools on offer, in their order.
-    fn tools(&self) -> Vec<Box<str>>;
+    /// The tools on offer, in their order.
+    fn tools(&self) -> Vec<Tool>;
 
     /// Takes the tools of these names out, so that the model is not offered them.
     ///
@@ -239,7 +267,7 @@ pub trait Body: Send + Sized {
 
 /// No body, and so no tools.
 impl Body for () {
-    fn tools(&self) -> Vec<Box<str>> {
+    fn tools(&self) -> Vec<Tool> {
         Vec::new()
     }
 

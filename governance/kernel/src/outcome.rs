@@ -115,6 +115,13 @@ impl Rulings {
         *self == Self::default()
     }
 
+    /// How many calls were judged.
+    #[must_use]
+    pub fn total(&self) -> u32 {
+        let passed = self.released.saturating_add(self.rewritten);
+        passed.saturating_add(self.refused)
+    }
+
     pub(crate) fn count(&mut self, name: &str, ruling: &Ruling) {
         let counter = match ruling {
             Ruling::Release => &mut self.released,

@@ -187,14 +187,15 @@ fn without_tools<B: Body>(
     ask: &mut Ask,
     gone: &[Box<str>],
 ) -> Result<(B, Vec<Box<str>>), Refusal> {
-    if !ask.tools.iter().any(|name| gone.contains(name)) {
+    if !ask.tools.iter().any(|tool| gone.contains(&tool.name)) {
         return Ok((body, Vec::new()));
     }
     let body = body.without_tools(gone)?;
     let offered = std::mem::replace(&mut ask.tools, body.tools());
     let went = offered
         .into_iter()
-        .filter(|name| !ask.tools.contains(name))
+        .filter(|tool| !ask.tools.contains(tool))
+        .map(|tool| tool.name)
         .collect();
     Ok((body, went))
 }

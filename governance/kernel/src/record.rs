@@ -127,6 +127,12 @@ impl Record {
         self.rulings.count(name, ruling);
     }
 
+    /// What has become of the calls of tools so far.
+    #[must_use]
+    pub fn rulings(&self) -> &Rulings {
+        &self.rulings
+    }
+
     /// What `usage` costs at the target that was called.
     #[must_use]
     pub fn cost_of(&self, usage: &Usage) -> Option<NanoUsd> {

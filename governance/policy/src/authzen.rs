@@ -9,6 +9,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use lattice_kernel::Tool;
 use lattice_kernel::gates::{Decision, Ruling};
 use regorus::Value as Rego;
 use serde_json::{Map, Value, json};
@@ -139,6 +140,16 @@ fn request(body: &[u8]) -> Result<Map<String, Value>, Problem> {
     }
 }
 
+/// Tools of which only the names are said; what is no list of names is left for the
+/// policy to refuse.
+fn functions(tools: &Value) -> Value {
+    let function = |name| json!({"name": name, "type": Tool::FUNCTION, "hosted": false});
+    match tools {
+        Value::Array(names) => names.iter().map(function).collect(),
+        other => other.clone(),
+    }
+}
+
 fn malformed(what: &str) -> Problem {
     Problem::Malformed(what.to_owned())
 }
@@ -219,6 +230,8 @@ fn input(request: &Map<String, Value>, at: OffsetDateTime) -> Result<Value, Prob
     defaults(properties, &["local"], &Value::Bool(false));
     if of_tool {
         defaults(properties, &["arguments", "asked"], &Value::Null);
+        defaults(properties, &["type"], &Tool::FUNCTION.into());
+        defaults(properties, &["hosted"], &Value::Bool(false));
     }
     let mut context = match request.get("context") {
         None => Map::new(),
@@ -234,6 +247,8 @@ fn input(request: &Map<String, Value>, at: OffsetDateTime) -> Result<Value, Prob
     );
     defaults(&mut context, &["stream"], &Value::Bool(false));
     defaults(&mut context, &["tools"], &json!([]));
+    let offered = functions(&context["tools"]);
+    defaults(&mut context, &["offered"], &offered);
     defaults(&mut context, &["weekday"], &weekday(at.weekday()).into());
     defaults(&mut context, &["minute_of_day"], &minute.into());
     Ok(json!({

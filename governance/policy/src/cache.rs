@@ -51,6 +51,8 @@ impl PartialEq for Made {
     }
 }
 
+/// Clones share what is kept.
+#[derive(Clone)]
 pub(crate) struct Decisions(Cache<Key, Made, BuildHasherDefault<Prefix>>);
 
 impl Default for Decisions {

@@ -116,11 +116,11 @@ impl<S, L: Slot<S>, K: Keep> Current<S, L, K> {
     }
 
     /// Puts the question to the set in force, and tells `conclude` which that was.
-    /// `doubt` says of a kept answer whether it is to be made again.
+    /// `hit` is shown what was kept: it may want to [`compare`] it, later.
     pub(crate) fn ask<Q, T>(
         &self,
         question: &Q,
-        doubt: impl FnOnce() -> bool,
+        hit: impl FnOnce(&Arc<S>, Key, &K::Answer),
         conclude: impl FnOnce(&Arc<S>, Outcome<K::Answer, K::Error>) -> T,
     ) -> T
     where
@@ -132,8 +132,10 @@ impl<S, L: Slot<S>, K: Keep> Current<S, L, K> {
             return conclude(set, Outcome::of(answer, Source::Bypassed));
         };
         let outcome = match self.kept.find(&key) {
-            Some(kept) if doubt() => self.recheck(&key, kept, question.answer(set)),
-            Some(kept) => Outcome::of(Ok(kept), Source::Kept),
+            Some(kept) => {
+                hit(set, key, &kept);
+                Outcome::of(Ok(kept), Source::Kept)
+            }
             None => match self.kept.find_or_make(key, || question.answer(set)) {
                 Ok((answer, true)) => Outcome::of(Ok(answer), Source::Kept),
                 Ok((answer, false)) => Outcome::of(Ok(answer), Source::Made),
@@ -142,33 +144,25 @@ impl<S, L: Slot<S>, K: Keep> Current<S, L, K> {
         };
         conclude(set, outcome)
     }
+}
 
-    /// Compares an answer that was kept with one made afresh. Where the two differ, the
-    /// fresh one counts; where there is none, there is no answer.
-    fn recheck(
-        &self,
-        key: &Key,
-        kept: K::Answer,
-        afresh: Result<K::Answer, K::Error>,
-    ) -> Outcome<K::Answer, K::Error> {
-        let shadow = match &afresh {
-            Ok(answer) if *answer == kept => Shadow::Match,
-            Ok(_) => Shadow::Mismatch,
-            Err(_) => Shadow::Error,
-        };
-        if shadow != Shadow::Match {
-            self.kept.forget(key);
-        }
-        let (answer, source) = match shadow {
-            Shadow::Match => (Ok(kept), Source::Kept),
-            Shadow::Mismatch | Shadow::Error => (afresh, Source::Made),
-        };
-        Outcome {
-            answer,
-            source,
-            shadow: Some(shadow),
-        }
+/// Compares an answer that was kept under `key` with one made afresh by the same set.
+/// Unless the two are alike, it is kept no longer.
+pub(crate) fn compare<K: Keep>(
+    keep: &K,
+    key: &Key,
+    kept: &K::Answer,
+    afresh: &Result<K::Answer, K::Error>,
+) -> Shadow {
+    let shadow = match afresh {
+        Ok(answer) if answer == kept => Shadow::Match,
+        Ok(_) => Shadow::Mismatch,
+        Err(_) => Shadow::Error,
+    };
+    if shadow != Shadow::Match {
+        keep.forget(key);
     }
+    shadow
 }
 
 /// What an evaluation beside a kept answer showed.
@@ -183,16 +177,10 @@ pub(crate) enum Shadow {
 pub(crate) struct Outcome<A, E> {
     pub(crate) answer: Result<A, E>,
     pub(crate) source: Source,
-    /// The kept answer was made again.
-    pub(crate) shadow: Option<Shadow>,
 }
 
 impl<A, E> Outcome<A, E> {
     fn of(answer: Result<A, E>, source: Source) -> Self {
-        Self {
-            answer,
-            source,
-            shadow: None,
-        }
+        Self { answer, source }
     }
 }

@@ -7,19 +7,19 @@ use std::time::Instant;
 use arc_swap::ArcSwap;
 use lattice_kernel::gates::{Authorization, Decision, Denial, Verdict};
 use lattice_kernel::{Ask, Code, Principal, Target, ToolCall};
-use parking_lot::Mutex;
 use regorus::Value;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::cache::{Decisions, Made};
-use crate::counts::{Counters, Counts};
-use crate::current::{Current, Key, Outcome, Question, Shadow, Source};
+use crate::counts::{Counts, Mismatch, Tally};
+use crate::current::{Current, Key, Outcome, Question, Source};
 use crate::decision::EvaluationError;
 use crate::input::Input;
 use crate::log::{Event, Sink};
-use crate::options::{Options, milliseconds};
+use crate::options::{OnStale, Options, milliseconds};
 use crate::set::PolicySet;
+use crate::shadow::{Check, Checks};
 
 /// The policy set in force, asked through its cache.
 ///
@@ -30,35 +30,25 @@ pub struct Policy {
     pub(crate) current: Current<PolicySet, ArcSwap<PolicySet>, Decisions>,
     options: Options,
     log: Option<Arc<dyn Sink>>,
-    counters: Counters,
+    tally: Arc<Tally>,
+    checks: Checks,
     /// When the set's data were last known to be fresh; milliseconds since 1970.
     refreshed: AtomicI64,
-    last_failure: Mutex<Option<EvaluationError>>,
-    last_mismatch: Mutex<Option<Mismatch>>,
-}
-
-/// A decision that was kept and came out otherwise when it was made again: something
-/// sways decisions that is not in their keys.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mismatch {
-    /// Of the set.
-    pub revision: Arc<str>,
-    /// What the decision made afresh, which counted, said.
-    pub allowed: bool,
 }
 
 impl Policy {
     /// Decisions of `set`.
     #[must_use]
     pub fn new(set: PolicySet, options: Options) -> Self {
+        let (kept, tally) = (Decisions::default(), Arc::<Tally>::default());
+        let doubted = options.cache && options.shadow > 0.0;
         Self {
-            current: Current::new(Arc::new(set), Decisions::default()),
+            checks: Checks::start(doubted, kept.clone(), tally.clone()),
+            current: Current::new(Arc::new(set), kept),
             options,
             log: None,
-            counters: Counters::default(),
+            tally,
             refreshed: AtomicI64::new(i64::MIN),
-            last_failure: Mutex::new(None),
-            last_mismatch: Mutex::new(None),
         }
     }
 
@@ -79,7 +69,7 @@ impl Policy {
     /// one is not found any more, and ages.
     pub fn swap(&self, set: PolicySet) -> Arc<PolicySet> {
         let before = self.current.swap(Arc::new(set));
-        self.counters.swapped();
+        self.tally.counters.swapped();
         before
     }
 
@@ -92,35 +82,42 @@ impl Policy {
     /// For metrics.
     #[must_use]
     pub fn counts(&self) -> Counts {
-        self.counters.read()
+        self.tally.counters.read()
     }
 
     /// Why the latest evaluation failed that did, for whoever runs the gateway;
     /// it may quote policy text and input.
     #[must_use]
     pub fn last_failure(&self) -> Option<EvaluationError> {
-        self.last_failure.lock().clone()
+        self.tally.last_failure()
     }
 
     /// The latest of [`Counts::shadow_mismatches`].
     #[must_use]
     pub fn last_mismatch(&self) -> Option<Mismatch> {
-        self.last_mismatch.lock().clone()
+        self.tally.last_mismatch()
+    }
+
+    fn is_stale(&self, at: OffsetDateTime) -> bool {
+        let refreshed = self.refreshed.load(Ordering::Relaxed);
+        self.options.is_stale(refreshed, at)
     }
 
     fn ask(&self, at: OffsetDateTime, input: &Input<'_>, keep: bool) -> Verdict {
-        let stale = || {
-            let refreshed = self.refreshed.load(Ordering::Relaxed);
-            self.options.is_stale(refreshed, at)
-        };
+        let stale = self.is_stale(at);
         let put = Put {
             input,
-            keep: keep && self.options.cache && !stale(),
+            keep: keep && self.options.cache && !stale,
+            denied: stale && self.options.on_stale == OnStale::Deny,
             named: self.log.is_some(),
         };
-        let doubt = || self.options.doubts(self.counters.hits());
+        let hit = |set: &Arc<PolicySet>, key, kept: &Made| {
+            if self.options.doubts(self.tally.counters.hits()) {
+                self.checks.put(check(set, key, kept, input, at));
+            }
+        };
         let started = self.log.as_deref().map(|log| (log, Instant::now()));
-        self.current.ask(&put, doubt, |set, outcome| {
+        self.current.ask(&put, hit, |set, outcome| {
             if let Some((log, started)) = started {
                 log.put(event(at, set, input, &outcome, started));
             }
@@ -140,8 +137,11 @@ impl Policy {
         input: Value,
     ) -> Result<Arc<Decision>, EvaluationError> {
         let started = Instant::now();
-        let answer = set.evaluate_value(input.clone()).map(Arc::new);
-        self.counters.decided(Source::Bypassed, None);
+        let answer = match self.options.on_stale {
+            OnStale::Deny if self.is_stale(at) => Err(EvaluationError::Stale),
+            _ => set.evaluate_value(input.clone()).map(Arc::new),
+        };
+        self.tally.counters.decided(Source::Bypassed);
         if let Some(log) = &self.log {
             log.put(Event {
                 set: set.clone(),
@@ -158,28 +158,18 @@ impl Policy {
             });
         }
         if let Err(error) = &answer {
-            self.failed(error.clone());
+            self.failed(error);
         }
         answer
     }
 
     fn conclude(&self, set: &PolicySet, outcome: Outcome<Made, EvaluationError>) -> Verdict {
-        let Outcome {
-            answer,
-            source,
-            shadow,
-        } = outcome;
-        self.counters.decided(source, shadow);
+        let Outcome { answer, source } = outcome;
+        self.tally.counters.decided(source);
         let decision = match answer {
             Ok(made) => made.decision,
-            Err(error) => self.failed(error),
+            Err(error) => self.failed(&error),
         };
-        if shadow == Some(Shadow::Mismatch) {
-            *self.last_mismatch.lock() = Some(Mismatch {
-                revision: set.revision().clone(),
-                allowed: decision.allows(),
-            });
-        }
         Verdict {
             decision,
             revision: set.revision().clone(),
@@ -187,9 +177,9 @@ impl Policy {
         }
     }
 
-    fn failed(&self, error: EvaluationError) -> Arc<Decision> {
-        self.counters.failed();
-        *self.last_failure.lock() = Some(error);
+    fn failed(&self, error: &EvaluationError) -> Arc<Decision> {
+        self.tally.counters.failed();
+        self.tally.remember(error);
         let message = "The gateway's policy gave no decision on this request, so it is refused; tell whoever administers the gateway.";
         let reason = Denial {
             code: Code::PolicyDenied,
@@ -225,6 +215,8 @@ impl Authorization for Policy {
 struct Put<'a> {
     input: &'a Input<'a>,
     keep: bool,
+    /// Nothing is to be decided on data that may be old.
+    denied: bool,
     /// The decision is to have a name in the log.
     named: bool,
 }
@@ -238,9 +230,39 @@ impl Question<PolicySet> for Put<'_> {
     }
 
     fn answer(&self, set: &PolicySet) -> Result<Made, EvaluationError> {
+        if self.denied {
+            return Err(EvaluationError::Stale);
+        }
         let decision = set.evaluate(self.input)?;
         let id = self.named.then(Uuid::now_v7);
         Ok(Made::new(decision, id, set.lasts(self.input)))
+    }
+}
+
+#[cold]
+fn check(
+    set: &Arc<PolicySet>,
+    key: Key,
+    kept: &Made,
+    input: &Input<'_>,
+    at: OffsetDateTime,
+) -> Check {
+    let (who, ask, target) = input.parts();
+    Check {
+        set: set.clone(),
+        key,
+        kept: kept.clone(),
+        who: who.clone(),
+        ask: ask.clone(),
+        // Without its price, which is no matter of policy.
+        target: Target {
+            provider: target.provider.clone(),
+            model: target.model.clone(),
+            classification: target.classification.clone(),
+            price: None,
+            ..*target
+        },
+        at,
     }
 }
 

@@ -30,6 +30,9 @@ pub enum EvaluationError {
     /// A tool call was to be judged whose arguments are not a JSON object.
     #[error("the arguments of the tool call are not a JSON object that the engine reads")]
     Arguments,
+    /// The store is silent, and what it says now may forbid what it allowed.
+    #[error("the store has been silent for longer than `policy.stale_after_seconds`")]
+    Stale,
 }
 
 impl EvaluationError {
@@ -41,6 +44,7 @@ impl EvaluationError {
             Self::Undefined => "undefined",
             Self::Malformed(_) => "malformed",
             Self::Arguments => "arguments",
+            Self::Stale => "stale",
         }
     }
 }

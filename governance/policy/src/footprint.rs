@@ -6,6 +6,7 @@ pub(crate) enum Field {
     Dialect,
     Stream,
     Tools,
+    Offered,
     Weekday,
     MinuteOfDay,
     Source,
@@ -13,10 +14,11 @@ pub(crate) enum Field {
 }
 
 impl Field {
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::Dialect,
         Self::Stream,
         Self::Tools,
+        Self::Offered,
         Self::Weekday,
         Self::MinuteOfDay,
         Self::Source,
@@ -28,6 +30,7 @@ impl Field {
             Self::Dialect => "dialect",
             Self::Stream => "stream",
             Self::Tools => "tools",
+            Self::Offered => "offered",
             Self::Weekday => "weekday",
             Self::MinuteOfDay => "minute_of_day",
             Self::Source => "source",
@@ -38,7 +41,7 @@ impl Field {
 
 /// A set of context fields.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Footprint(u8);
+pub(crate) struct Footprint(u16);
 
 impl Footprint {
     pub(crate) const NONE: Self = Self(0);

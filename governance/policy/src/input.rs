@@ -1,11 +1,13 @@
 //! What a policy is asked about.
 
+mod shape;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
 use lattice_kernel::principal::{Grant, Named, Subject};
-use lattice_kernel::{Ask, Principal, Target, ToolCall};
+use lattice_kernel::{Ask, Principal, Target, Tool, ToolCall};
 use regorus::Value;
 use sha2::{Digest, Sha256};
 use time::{OffsetDateTime, Weekday};
@@ -13,6 +15,8 @@ use uuid::Uuid;
 
 use crate::decision::EvaluationError;
 use crate::footprint::{Field, Footprint};
+
+pub(crate) use shape::{Shape, Shapes};
 
 /// One question: may this caller do this at this target, now? Or: may it be asked to
 /// make this tool call?
@@ -67,6 +71,11 @@ impl<'a> Input<'a> {
         }
     }
 
+    /// What it is about, tool call and time aside.
+    pub(crate) fn parts(&self) -> (&'a Principal, &'a Ask, &'a Target) {
+        (self.who, self.ask, self.target)
+    }
+
     /// The caller's address.
     pub(crate) fn source(&self) -> Option<IpAddr> {
         self.ask.source
@@ -77,7 +86,8 @@ impl<'a> Input<'a> {
         let call = self
             .call
             .map_or(0, |call| call.name.len() + call.arguments.len());
-        let tools: usize = self.ask.tools.iter().map(|tool| tool.len() + 32).sum();
+        let tools = self.ask.tools.iter();
+        let tools: usize = tools.map(|it| it.name.len() + it.kind.len() + 32).sum();
         call + tools
     }
 
@@ -105,11 +115,11 @@ impl<'a> Input<'a> {
 
     /// The cache key: `seed`, which stands for the set, the tenant, and all that
     /// [`Self::document`] holds.
-    pub(crate) fn digest(&self, context: Footprint, seed: &Sha256) -> [u8; 32] {
-        let mut fingerprint = Fingerprint(seed.clone());
+    pub(crate) fn digest(&self, context: Footprint, seed: &[u8; 32]) -> [u8; 32] {
+        let mut fingerprint = Fingerprint::new(seed);
         fingerprint.tenant(self.who);
         self.visit(context, &mut fingerprint);
-        fingerprint.0.finalize().into()
+        fingerprint.finish()
     }
 
     /// The one place that says what is in the input. The patterns name every
@@ -186,6 +196,9 @@ impl<'a> Input<'a> {
         to.object("properties", |to| {
             to.leaf("name", Leaf::Text(id));
             if let Some(call) = self.call {
+                let (kind, hosted) = self.kind_of(&call);
+                to.leaf("type", Leaf::Text(kind));
+                to.leaf("hosted", Leaf::Bool(hosted));
                 let arguments = if call.json { Leaf::Json } else { Leaf::Text };
                 to.leaf("arguments", arguments(call.arguments));
                 to.leaf("asked", Leaf::Text(asked));
@@ -197,11 +210,23 @@ impl<'a> Input<'a> {
         });
     }
 
+    /// The type of the tool that is called, as it was offered, and whether its provider
+    /// runs it. What was not offered is taken for what it looks like.
+    fn kind_of(&self, call: &ToolCall<'_>) -> (&str, bool) {
+        let mut tools = self.ask.tools.iter();
+        match tools.find(|tool| *tool.name == *call.name) {
+            Some(tool) => (&tool.kind, tool.hosted),
+            None if call.json => (Tool::FUNCTION, false),
+            None => ("custom", false),
+        }
+    }
+
     fn context(&self, field: Field) -> Leaf<'_> {
         match field {
             Field::Dialect => Leaf::Text(self.ask.dialect.as_str()),
             Field::Stream => Leaf::Bool(self.ask.stream),
-            Field::Tools => Leaf::Texts(&self.ask.tools),
+            Field::Tools => Leaf::Names(&self.ask.tools),
+            Field::Offered => Leaf::Tools(&self.ask.tools),
             Field::Weekday => Leaf::Text(weekday(self.weekday)),
             Field::MinuteOfDay => Leaf::Number(self.minute_of_day),
             // An IPv4 caller of a dual-stack socket is an IPv4 caller.
@@ -252,6 +277,9 @@ enum Leaf<'a> {
     Number(u64),
     Text(&'a str),
     Texts(&'a [Box<str>]),
+    /// The names of tools alone.
+    Names(&'a [Tool]),
+    Tools(&'a [Tool]),
     /// The text of an object.
     Json(&'a str),
     /// The names of the roles alone.
@@ -289,6 +317,15 @@ impl Visitor for Document {
             Leaf::Number(number) => number.into(),
             Leaf::Text(text) => text.into(),
             Leaf::Texts(texts) => array(texts.iter().map(|text| Value::from(&**text))),
+            Leaf::Names(tools) => array(tools.iter().map(|tool| Value::from(&*tool.name))),
+            Leaf::Tools(tools) => array(tools.iter().map(|Tool { name, kind, hosted }| {
+                let fields: BTreeMap<Value, Value> = BTreeMap::from([
+                    ("hosted".into(), (*hosted).into()),
+                    ("name".into(), (&**name).into()),
+                    ("type".into(), (&**kind).into()),
+                ]);
+                fields.into()
+            })),
             Leaf::Roles(grants) => array(roles(grants).into_iter().map(Value::from)),
             Leaf::Grants(grants) => array(grants.iter().map(|Grant { level, role }| {
                 let fields: BTreeMap<Value, Value> = BTreeMap::from([
@@ -317,9 +354,66 @@ fn array(values: impl Iterator<Item = Value>) -> Value {
 
 /// Tag, length and bytes of each leaf. Names and nesting are left out: they
 /// follow from the footprint, which follows from the set.
-struct Fingerprint(Sha256);
+struct Fingerprint {
+    /// Of what the buffer had no room for.
+    hash: Sha256,
+    /// Hashed at once: an update for each of some fifty parts takes longer than what
+    /// they are hashed in.
+    buffer: [u8; BUFFER],
+    filled: usize,
+}
+
+/// An ordinary question takes half of it.
+const BUFFER: usize = 512;
 
 impl Fingerprint {
+    fn new(seed: &[u8; 32]) -> Self {
+        let mut new = Self {
+            hash: Sha256::new(),
+            buffer: [0; BUFFER],
+            filled: 0,
+        };
+        new.put(seed);
+        new
+    }
+
+    #[inline]
+    fn put(&mut self, bytes: &[u8]) {
+        let end = self.filled + bytes.len();
+        match self.buffer.get_mut(self.filled..end) {
+            Some(room) => {
+                room.copy_from_slice(bytes);
+                self.filled = end;
+            }
+            None => self.spill(bytes),
+        }
+    }
+
+    /// The same for what has a length that is known here, and so needs no call to be copied.
+    #[inline]
+    fn fixed<const N: usize>(&mut self, bytes: [u8; N]) {
+        let rest = self.buffer.get_mut(self.filled..);
+        match rest.and_then(<[u8]>::first_chunk_mut) {
+            Some(room) => {
+                *room = bytes;
+                self.filled += N;
+            }
+            None => self.spill(&bytes),
+        }
+    }
+
+    #[cold]
+    fn spill(&mut self, bytes: &[u8]) {
+        self.hash.update(&self.buffer[..self.filled]);
+        self.hash.update(bytes);
+        self.filled = 0;
+    }
+
+    fn finish(mut self) -> [u8; 32] {
+        self.hash.update(&self.buffer[..self.filled]);
+        self.hash.finalize().into()
+    }
+
     /// Tenants never share an entry, whatever else is alike: names are unique within
     /// one only, and a fault elsewhere in the key must not reach beyond it.
     fn tenant(&mut self, who: &Principal) {
@@ -328,13 +422,26 @@ impl Fingerprint {
             (None, Some(team)) => (11, team.id),
             (None, None) => (10, Uuid::nil()),
         };
-        self.0.update([tag]);
-        self.0.update(id.as_bytes());
+        self.fixed([tag]);
+        self.fixed(*id.as_bytes());
     }
 
+    /// One byte for what is short: most names are, and a block less is hashed for it.
+    #[inline]
+    fn length(&mut self, length: usize) {
+        match u8::try_from(length) {
+            Ok(short) if short < u8::MAX => self.fixed([short]),
+            _ => {
+                self.fixed([u8::MAX]);
+                self.fixed((length as u64).to_le_bytes());
+            }
+        }
+    }
+
+    #[inline]
     fn text(&mut self, text: &str) {
-        self.0.update((text.len() as u64).to_le_bytes());
-        self.0.update(text);
+        self.length(text.len());
+        self.put(text.as_bytes());
     }
 }
 
@@ -345,46 +452,60 @@ impl Visitor for Fingerprint {
 
     fn leaf(&mut self, _: &'static str, leaf: Leaf<'_>) {
         match leaf {
-            Leaf::Null => self.0.update([0]),
-            Leaf::Bool(flag) => self.0.update([1, u8::from(flag)]),
+            Leaf::Null => self.fixed([0]),
+            Leaf::Bool(flag) => self.fixed([1, u8::from(flag)]),
             Leaf::Number(number) => {
-                self.0.update([2]);
-                self.0.update(number.to_le_bytes());
+                self.fixed([2]);
+                self.fixed(number.to_le_bytes());
             }
             Leaf::Text(text) => {
-                self.0.update([3]);
+                self.fixed([3]);
                 self.text(text);
             }
             Leaf::Texts(texts) => {
-                self.0.update([4]);
-                self.0.update((texts.len() as u64).to_le_bytes());
+                self.fixed([4]);
+                self.length(texts.len());
                 texts.iter().for_each(|text| self.text(text));
+            }
+            Leaf::Names(tools) => {
+                self.fixed([13]);
+                self.length(tools.len());
+                tools.iter().for_each(|tool| self.text(&tool.name));
+            }
+            Leaf::Tools(tools) => {
+                self.fixed([14]);
+                self.length(tools.len());
+                for Tool { name, kind, hosted } in tools {
+                    self.fixed([u8::from(*hosted)]);
+                    self.text(name);
+                    self.text(kind);
+                }
             }
             // They follow from the grants.
             Leaf::Roles(_) => {}
             Leaf::Grants(grants) => {
-                self.0.update([8]);
-                self.0.update((grants.len() as u64).to_le_bytes());
+                self.fixed([8]);
+                self.length(grants.len());
                 for Grant { level, role } in grants {
-                    self.0.update([*level as u8]);
+                    self.fixed([*level as u8]);
                     self.text(role);
                 }
             }
             Leaf::Json(text) => {
-                self.0.update([9]);
+                self.fixed([9]);
                 self.text(text);
             }
             Leaf::Id(id) => {
-                self.0.update([5]);
-                self.0.update(id.as_bytes());
+                self.fixed([5]);
+                self.fixed(*id.as_bytes());
             }
             Leaf::Address(IpAddr::V4(address)) => {
-                self.0.update([6]);
-                self.0.update(address.octets());
+                self.fixed([6]);
+                self.fixed(address.octets());
             }
             Leaf::Address(IpAddr::V6(address)) => {
-                self.0.update([7]);
-                self.0.update(address.octets());
+                self.fixed([7]);
+                self.fixed(address.octets());
             }
         }
     }

@@ -19,6 +19,7 @@
 
 pub mod authoring;
 pub mod authzen;
+mod builtins;
 mod cache;
 mod counts;
 mod current;
@@ -31,13 +32,14 @@ pub mod log;
 mod options;
 mod seed;
 pub mod set;
+mod shadow;
 #[cfg(test)]
 mod tests;
 
-pub use counts::Counts;
-pub use decide::{Mismatch, Policy};
+pub use counts::{Counts, Mismatch};
+pub use decide::Policy;
 pub use decision::EvaluationError;
 pub use gate::fault::{Fault, Position};
 pub use input::Input;
-pub use options::Options;
+pub use options::{OnStale, Options};
 pub use set::{LoadError, PolicySet, Sources, StoreData};

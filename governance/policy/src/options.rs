@@ -15,6 +15,18 @@ pub struct Options {
     /// moment so long before the request, or never. `None`: the set's data come from
     /// nowhere that could have changed unseen.
     pub stale_after: Option<Duration>,
+    /// What becomes of a request then.
+    pub on_stale: OnStale,
+}
+
+/// What becomes of a request when the set's data may have changed unseen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnStale {
+    /// It is decided on what was last known, without the cache.
+    #[default]
+    Bypass,
+    /// It is refused.
+    Deny,
 }
 
 impl Default for Options {
@@ -23,6 +35,7 @@ impl Default for Options {
             cache: true,
             shadow: 0.01,
             stale_after: None,
+            on_stale: OnStale::Bypass,
         }
     }
 }

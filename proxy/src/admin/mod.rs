@@ -13,8 +13,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
 use axum::{Json, Router};
-use lattice_kernel::{Clock as _, NanoUsd};
-use lattice_limits::Unit;
+use lattice_kernel::Clock as _;
 use lattice_policy::log::Sink as _;
 use lattice_providers::{Condition, Health};
 use metrics::{counter, gauge};
@@ -25,7 +24,7 @@ use crate::admin::routes::Endpoint;
 use crate::background::in_time;
 use crate::books::{self, State as LimitState};
 use crate::gateway::Gateway;
-use crate::metrics::scope_label;
+use crate::metrics::budgets::Standing;
 
 /// The routes.
 pub fn router(gateway: Arc<Gateway>) -> Router {
@@ -165,43 +164,20 @@ async fn observe(gateway: &Gateway) {
     observe_targets(&gateway.gates.execution.health);
     gauge!("lattice_audit_pending").set(float(gateway.journal.pending()));
     gauge!("lattice_requests_active").set(float(gateway.activity.running() as u64));
-    observe_limits(gateway).await;
-}
-
-/// What all gateways have spent is in the store; without it the last figures stand.
-async fn observe_limits(gateway: &Gateway) {
+    // What all gateways have spent is in the store; without it the last figures stand.
     let limits = gateway.books.ledger.limits();
     let limits = limits.iter().map(|limit| limit.as_ref().clone()).collect();
     let asked = books::states(&gateway.store, limits, gateway.clock.now());
-    let Ok(states) = in_time(asked).await else {
-        return;
-    };
-    for LimitState { limit, usage } in states {
-        let usage = usage.unwrap_or_default();
-        let name = match (limit.unit, limit.is_rate()) {
-            (_, true) => "lattice_rate_limit",
-            (Unit::Usd, _) => "lattice_budget_usd",
-            (Unit::Tokens, _) => "lattice_budget_tokens",
-            (Unit::Requests, _) => "lattice_budget_requests",
-        };
-        let scope = scope_label(&limit);
-        let spent = usage.spent.unwrap_or(usage.used);
-        let reserved = usage.reserved.unwrap_or_default();
-        for (what, amount) in [
-            ("limit", limit.amount),
-            ("spent", spent),
-            ("reserved", reserved),
-        ] {
-            let amount = match limit.unit {
-                Unit::Usd => NanoUsd::from_i64(amount).unwrap_or_default().as_usd(),
-                Unit::Tokens | Unit::Requests => float(amount.try_into().unwrap_or_default()),
-            };
-            let mut labels = vec![("scope", scope.clone()), ("state", what.to_owned())];
-            if limit.is_rate() {
-                labels.push(("unit", limit.unit.as_str().to_owned()));
+    if let Ok(states) = in_time(asked).await {
+        let standings = states.iter().map(|LimitState { limit, usage }| {
+            let usage = usage.unwrap_or_default();
+            Standing {
+                limit,
+                spent: usage.spent.unwrap_or(usage.used),
+                reserved: usage.reserved.unwrap_or_default(),
             }
-            gauge!(name, &labels).set(amount);
-        }
+        });
+        gateway.metrics.budgets.show(standings);
     }
 }
 
@@ -218,6 +194,7 @@ fn observe_decisions(gateway: &Gateway) {
         ("match", counts.shadow_matches),
         ("mismatch", counts.shadow_mismatches),
         ("error", counts.shadow_errors),
+        ("skipped", counts.shadow_skipped),
     ] {
         counter!("lattice_authz_shadow_total", "result" => result).absolute(count);
     }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use lattice_policy::log::{LinesOptions, Mask};
-use lattice_policy::{LoadError, Options, Sources};
+use lattice_policy::{LoadError, OnStale, Options, Sources};
 
 use crate::config::load::ConfigError;
 use crate::config::raw;
@@ -33,6 +33,10 @@ pub fn options(policy: &raw::Policy) -> Result<Options, ConfigError> {
         cache: matches!(policy.cache, raw::Switch::On),
         shadow,
         stale_after: Some(Duration::from_secs(stale_after.into())),
+        on_stale: match policy.on_stale {
+            raw::OnStale::Bypass => OnStale::Bypass,
+            raw::OnStale::Deny => OnStale::Deny,
+        },
     })
 }
 

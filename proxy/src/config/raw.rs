@@ -386,8 +386,21 @@ pub struct Policy {
     pub shadow: Option<f64>,
     /// How long the database may be silent before decisions are no longer kept, in seconds. Default: 10.
     pub stale_after_seconds: Option<u32>,
+    /// What becomes of requests then: decided on what was last known, or refused. Default: bypass.
+    pub on_stale: OnStale,
     /// A line for each decision. Left out: none.
     pub decision_log: Option<DecisionLog>,
+}
+
+/// What becomes of requests while the database is silent.
+#[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OnStale {
+    /// They are decided on what was last known, and no decision is kept.
+    #[default]
+    Bypass,
+    /// They are refused.
+    Deny,
 }
 
 /// On or off.

@@ -20,7 +20,9 @@ use lattice_dialects::openai::responses::ResponsesRequest;
 use lattice_dialects::{Api, Inbound};
 use lattice_kernel::Draft;
 use lattice_kernel::call::Arrival;
-use lattice_kernel::{Ask, Call, Code, Gate, Head, Plan, Presence, Principal, Refusal};
+use lattice_kernel::{
+    Ask, Body as _, Call, Code, Gate, Head, Plan, Presence, Principal, Refusal,
+};
 use lattice_limits::Mode;
 use lattice_providers::{Asked, Forwarded, Outbound};
 use pingora::protocols::http::ServerSession;
@@ -200,13 +202,12 @@ impl Arrival for Incoming<'_> {
             .plan(&facts.model)
             .ok_or_else(|| Refusal::unknown_model(&facts.model))?;
         let (model, plan) = stand_in(self.catalog, self.books, who, draft, (model, plan));
-        let tools = facts.tool_names.iter().map(|name| name.as_str().into());
         let ask = Ask {
             action: what.action(),
             model,
             dialect: draft.dialect,
             stream: facts.stream,
-            tools: tools.collect(),
+            tools: body.tools(),
             classification,
             source: head.source,
         };
@@ -229,7 +230,7 @@ async fn parse(
             .map_err(|error| Draft::internal(error.to_string()))?
     };
     let asked = parsed.map_err(malformed)?;
-    if asked.facts().tool_names.len() > MOST_TOOLS {
+    if asked.facts().tools.len() > MOST_TOOLS {
         let message = format!("tools names more than {MOST_TOOLS} tools; offer fewer.");
         return Err(Refusal::new(Gate::Intake, Code::CallerUnsupported, message).field("tools"));
     }

@@ -19,7 +19,7 @@ use time::format_description::well_known::Rfc3339;
 
 use crate::background::in_time;
 use crate::books::{self, Books};
-use crate::metrics::scope_label;
+use crate::metrics::budgets::scope_label;
 
 /// Prompts above this are counted on a thread that may block, bytes.
 const COUNTED_INLINE: usize = 64 * 1024;

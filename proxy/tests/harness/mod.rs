@@ -13,6 +13,7 @@ pub mod authority;
 pub mod faulty;
 pub mod http1;
 pub mod node;
+pub mod prometheus;
 pub mod python;
 pub mod shared;
 pub mod tls;

@@ -1,11 +1,12 @@
 //! System packages, through apt where it is there and permitted.
 
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::libclang;
 use crate::postgres;
-use crate::shell::{self, Failure, Result, on_path};
+use crate::shell::{self, Failure, Named, Result, on_path};
 
 /// Debian starts a cluster as soon as its server package lands, on the standard port, for
 /// nobody. Lattice and its tests run private ones. This drop-in is read by `pg_createcluster`
@@ -47,8 +48,7 @@ pub fn install(packages: &[&str]) -> Result<()> {
             "there is no apt-get here: install by hand what Debian calls {list}, then run again"
         )));
     }
-    let permitted = shell::is_root()? || shell::succeeds(Command::new("sudo").args(["-n", "true"]));
-    if !permitted {
+    if !is_permitted()? {
         return Err(Failure::unable(format!(
             "not permitted to install: run `sudo apt-get install {list}`, then run again"
         )));
@@ -66,6 +66,40 @@ pub fn install(packages: &[&str]) -> Result<()> {
         "-qq",
     ]);
     shell::run(apt.arg("--no-install-recommends").args(packages))
+}
+
+/// Gets a package into `folder` without installing it, and returns its file. Anybody may,
+/// once apt knows what there is.
+pub fn download(package: &str, folder: &Path) -> Result<PathBuf> {
+    if on_path("apt-get").is_none() {
+        return Err(Failure::unable(format!(
+            "there is no apt-get here: put the programs of what Debian calls {package} on PATH, then run again"
+        )));
+    }
+    let mut get = Command::new("apt-get");
+    get.args(["download", "-qq", package]).current_dir(folder);
+    if !shell::succeeds(&mut get) {
+        if !is_permitted()? {
+            return Err(Failure::unable(format!(
+                "{package} is not to be had: run `sudo apt-get update`, then run again"
+            )));
+        }
+        shell::run(privileged("apt-get")?.args(["update", "-qq"]))?;
+        shell::output(&mut get)?;
+    }
+    let mut files = fs::read_dir(folder).named(folder)?.flatten();
+    files
+        .find_map(|entry| {
+            let file = entry.path();
+            file.extension()
+                .is_some_and(|end| end == "deb")
+                .then_some(file)
+        })
+        .ok_or_else(|| Failure::unable(format!("apt-get brought no file of {package}")))
+}
+
+fn is_permitted() -> Result<bool> {
+    Ok(shell::is_root()? || shell::succeeds(Command::new("sudo").args(["-n", "true"])))
 }
 
 fn privileged(program: &str) -> Result<Command> {

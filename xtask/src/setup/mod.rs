@@ -5,9 +5,11 @@ mod cargo_tools;
 mod debian;
 mod libclang;
 mod node;
+mod prometheus;
 mod python;
 
 use std::fs::{self, File};
+use std::path::Path;
 
 use crate::shell::{Named, Result, tools_folder};
 
@@ -38,8 +40,7 @@ pub fn run(options: &Options) -> Result<()> {
     let lock = File::create(&lock_file).named(&lock_file)?;
     lock.lock().named(&lock_file)?;
 
-    let python = python::Environment::at(&tools);
-    let plan = Plan::of(options, python, node::Environment::at(&tools))?;
+    let plan = Plan::of(options, &tools)?;
     let lines = plan.lines();
     if lines.is_empty() {
         return Ok(());
@@ -58,12 +59,13 @@ pub fn run(options: &Options) -> Result<()> {
 struct Plan {
     packages: Vec<&'static str>,
     crates: Vec<&'static str>,
+    prometheus: Option<prometheus::Programs>,
     python: Option<python::Environment>,
     node: Option<node::Environment>,
 }
 
 impl Plan {
-    fn of(options: &Options, python: python::Environment, node: node::Environment) -> Result<Self> {
+    fn of(options: &Options, tools: &Path) -> Result<Self> {
         let mut plan = Self {
             packages: debian::missing(),
             ..Self::default()
@@ -73,10 +75,14 @@ impl Plan {
         match options.purpose {
             Purpose::Tests => {
                 plan.crates = cargo_tools::missing();
+                let prometheus = prometheus::Programs::at(tools);
+                plan.prometheus = prometheus.are_due().then_some(prometheus);
+                let python = python::Environment::at(tools);
                 plan.python = python.is_due()?.then_some(python);
                 if plan.python.is_some() && python::interpreter().is_none() {
                     plan.packages.extend(python::PACKAGES);
                 }
+                let node = node::Environment::at(tools);
                 plan.node = node.is_due()?.then_some(node);
                 if plan.node.is_some() && !node::is_able() {
                     plan.packages.extend(node::PACKAGES);
@@ -96,6 +102,10 @@ impl Plan {
         let packages = packages.map(|name| format!("{name} (Debian package)"));
         let crates = self.crates.iter();
         let crates = crates.map(|name| format!("{name} (cargo install)"));
+        let prometheus = self.prometheus.iter().map(|programs| {
+            let folder = programs.folder().display();
+            format!("{folder} (the programs of Debian's prometheus, 19 MB; no service)")
+        });
         let python = self.python.iter().map(|python| {
             format!(
                 "{} (Python packages and a 98 MB model)",
@@ -104,12 +114,16 @@ impl Plan {
         });
         let node = self.node.iter();
         let node = node.map(|node| format!("{} (npm packages)", node.folder().display()));
-        packages.chain(crates).chain(python).chain(node).collect()
+        let lines = packages.chain(crates).chain(prometheus);
+        lines.chain(python).chain(node).collect()
     }
 
     fn carry_out(&self) -> Result<()> {
         debian::install(&self.packages)?;
         cargo_tools::install(&self.crates)?;
+        if let Some(prometheus) = &self.prometheus {
+            prometheus.install()?;
+        }
         if let Some(python) = &self.python {
             python.install()?;
         }
@@ -144,15 +158,12 @@ mod tests {
     #[test]
     fn only_tests_need_the_environments_of_the_clients() {
         let tools = tempfile::tempdir().unwrap();
-        let plan = |arguments: &[&str]| {
-            let python = python::Environment::at(tools.path());
-            let node = node::Environment::at(tools.path());
-            Plan::of(&options(arguments), python, node).unwrap()
-        };
+        let plan = |arguments: &[&str]| Plan::of(&options(arguments), tools.path()).unwrap();
         assert!(plan(&[]).python.is_some(), "the folder is empty");
         assert!(plan(&[]).node.is_some(), "the folder is empty");
         let quickstart = plan(&["--for", "quickstart"]);
         assert!(quickstart.python.is_none() && quickstart.node.is_none());
+        assert!(quickstart.prometheus.is_none());
         assert!(quickstart.crates.is_empty());
     }
 
@@ -162,6 +173,7 @@ mod tests {
         let plan = Plan {
             packages: vec!["clang", "libclang-dev"],
             crates: vec!["cargo-deny"],
+            prometheus: Some(prometheus::Programs::at("/tools".as_ref())),
             python: Some(python::Environment::at("/tools".as_ref())),
             node: Some(node::Environment::at("/tools".as_ref())),
         };
@@ -171,6 +183,7 @@ mod tests {
                 "clang (Debian package)",
                 "libclang-dev (Debian package)",
                 "cargo-deny (cargo install)",
+                "/tools/prometheus (the programs of Debian's prometheus, 19 MB; no service)",
                 "/tools/python (Python packages and a 98 MB model)",
                 "/tools/node (npm packages)",
             ]

@@ -283,7 +283,7 @@ pub(super) fn facts(model: String, inputs: usize, prompt: Collected, body: &Byte
         stream: false,
         output_cap: None,
         n: 1,
-        tool_names: Vec::new(),
+        tools: Vec::new(),
         has_tools: false,
         has_schema: false,
         messages: inputs,

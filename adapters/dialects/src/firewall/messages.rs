@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use super::ask::{self, Decision};
 use super::document::{self, Document, Object};
-use super::queue::{self, Share};
+use super::queue::{self, Share, Waiting};
 use super::{CONDENSED_AT, Fault, Held, Judge, MAX_CALLS, Machine, read};
 use crate::json::quote;
 use crate::splice::Edits;
@@ -22,7 +22,7 @@ pub(super) struct Messages {
     calls: BTreeMap<u64, Block>,
     /// Other blocks that began while a call was held.
     waiting: BTreeSet<u64>,
-    queue: VecDeque<Waiting>,
+    queue: VecDeque<Waiting<Part>>,
     held: Held,
     tally: Tally,
 }
@@ -44,14 +44,6 @@ struct Block {
 struct Tally {
     released: usize,
     refused: usize,
-}
-
-/// An event that waits.
-#[derive(Debug)]
-struct Waiting {
-    event: Event,
-    /// Of which call it is part, and which part.
-    of: Option<(u64, Part)>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -182,19 +174,10 @@ impl Messages {
 
     /// Forgets the pieces of calls: their input will be told in one.
     fn condense(&mut self) {
-        let Self {
-            calls, queue, held, ..
-        } = self;
-        queue.retain(|waiting| {
-            let Some((index, Part::Delta)) = waiting.of else {
-                return true;
-            };
-            let Some(call) = calls.get_mut(&index).filter(|it| it.decision.is_none()) else {
-                return true;
-            };
-            call.condensed = true;
-            held.free(waiting.event.raw().len());
-            false
+        let calls = &mut self.calls;
+        queue::condense(&mut self.queue, Part::Delta, &mut self.held, |index| {
+            let call = calls.get_mut(&index).filter(|it| it.decision.is_none());
+            call.map(|call| call.condensed = true).is_some()
         });
     }
 
@@ -259,7 +242,7 @@ impl Messages {
             let Some(decision) = call.and_then(|call| call.decision.as_ref()) else {
                 return;
             };
-            let of_call = |waiting: &Waiting| match waiting.of {
+            let of_call = |waiting: &Waiting<Part>| match waiting.of {
                 Some((of, _)) if of == index => Share::All,
                 _ => Share::None,
             };

@@ -47,7 +47,8 @@ const MAX_CALLS: usize = 1024;
 /// A call that the caller's client is to run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Call<'a> {
-    /// The tool; of built-in ones that have no name their type, such as `shell_call`.
+    /// The tool; of built-in ones that have no name what their items are called, such as
+    /// `shell` of `shell_call`.
     pub name: &'a str,
     /// What it is called with.
     pub arguments: &'a str,

@@ -6,5 +6,6 @@ mod removal;
 
 pub use needed::ToolNeeded;
 pub(crate) use needed::{Need, needs};
+pub use offered::Offer;
 pub(crate) use offered::Offered;
 pub(crate) use removal::{Choice, Found, Known, Removal};

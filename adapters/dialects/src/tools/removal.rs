@@ -93,7 +93,7 @@ impl<'a> Removal<'a> {
     /// For a body of which these are the facts; `None` where it offers none of `gone`.
     pub(crate) fn of(body: &'a Bytes, facts: &'a Facts, gone: &[&str]) -> Option<Self> {
         let gone: HashSet<&str> = gone.iter().copied().collect();
-        let names = facts.tool_names.iter().map(String::as_str);
+        let names = facts.tools.iter().map(|tool| tool.name.as_str());
         let gone: HashSet<&'a str> = names.filter(|name| gone.contains(name)).collect();
         (!gone.is_empty()).then(|| Self {
             layout: Layout(body),
@@ -199,8 +199,8 @@ impl<'a> Removal<'a> {
         let any = self.gone.iter().min().copied().unwrap_or_default();
         let request = read(self.edits.apply(self.body));
         let request = request.map_err(|_| needs(field, Need::Alone, any))?;
-        let names = &facts(&request).tool_names;
-        match names.iter().find(|name| self.gone.contains(name.as_str())) {
+        let mut names = facts(&request).tools.iter().map(|tool| &tool.name);
+        match names.find(|name| self.gone.contains(name.as_str())) {
             None => Ok(request),
             Some(name) => Err(needs(field, Need::Entwined, name)),
         }

@@ -13,6 +13,7 @@ mod gemini;
 mod governed;
 mod json;
 mod messages;
+mod offered;
 mod order;
 mod peers;
 mod recorded;

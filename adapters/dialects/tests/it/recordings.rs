@@ -132,7 +132,7 @@ fn recorded_requests_are_read_and_rewritten() {
         }
         let hosted = usize::from(wire["web_search_options"].is_object());
         let tools = wire["tools"].as_array().map_or(0, Vec::len) + hosted;
-        assert_eq!(request.facts.tool_names.len(), tools, "{file}");
+        assert_eq!(request.facts.tool_names().len(), tools, "{file}");
 
         let rewrite = Rewrite {
             model: Some("other"),

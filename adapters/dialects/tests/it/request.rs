@@ -64,7 +64,7 @@ fn every_text_that_the_model_reads_is_found_and_payloads_are_counted_apart() {
     assert_eq!(request.facts.prompt.audio_bytes(), 8);
     assert_eq!(request.facts.prompt.file_bytes(), 32);
     assert_eq!(request.facts.prompt.references(), 4);
-    assert_eq!(request.facts.tool_names, ["f", "g", "web_search", "old"]);
+    assert_eq!(request.facts.tool_names(), ["f", "g", "web_search", "old"]);
     assert!(request.facts.has_tools && request.facts.has_schema);
     let schemas: Vec<&str> = request.facts.prompt.schemas().collect();
     assert_eq!(schemas.len(), 3);

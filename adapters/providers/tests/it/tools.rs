@@ -31,7 +31,7 @@ fn whatever_is_asked_goes_without_them_and_with_all_else() {
         let out = outbound(asked).without_tools(&["f".into(), "x".into()]);
         let out = out.unwrap();
         assert_eq!(out.body(), left.as_bytes());
-        assert_eq!(out.facts().tool_names, ["g"]);
+        assert_eq!(out.facts().tool_names(), ["g"]);
         assert!(out.cap_output && out.forwarded.query == "?beta=true");
     }
 }

@@ -7,8 +7,8 @@
 use std::collections::BTreeSet;
 
 pub(crate) use regorus::unstable::{
-    AssignOp, BoolOp, Expr, Literal, LiteralStmt, Module, Query, Ref, Rule, RuleAssign, RuleHead,
-    Span, WithModifier,
+    ArithOp, AssignOp, BoolOp, Expr, Literal, LiteralStmt, Module, Query, Ref, Rule, RuleAssign,
+    RuleHead, Source, Span, WithModifier,
 };
 
 use super::fault::Position;
@@ -18,6 +18,41 @@ pub(crate) fn builtin(name: &str) -> Option<usize> {
     regorus::unstable::BUILTINS
         .get(name)
         .map(|(_, parameters)| usize::from(*parameters))
+}
+
+/// What the built-in function of this name answers, or the message of its error.
+pub(crate) fn call_builtin(
+    name: &str,
+    arguments: &[regorus::Value],
+) -> Result<regorus::Value, String> {
+    let Some((function, _)) = regorus::unstable::BUILTINS.get(name) else {
+        return Err(format!("`{name}` is not in this engine"));
+    };
+    // It reads its parameters for the places of its errors, which are replaced by the call's.
+    let source = Source::from_contents(name.to_owned(), String::new());
+    let source = source.map_err(|error| error.to_string())?;
+    let span = Span {
+        source,
+        line: 1,
+        col: 1,
+        start: 0,
+        end: 0,
+    };
+    let parameter = || {
+        Ref::new(Expr::Null {
+            span: span.clone(),
+            value: regorus::Value::Null,
+            eidx: 0,
+        })
+    };
+    let parameters: Vec<Ref<Expr>> = arguments.iter().map(|_| parameter()).collect();
+    function(&span, &parameters, arguments, true).map_err(|error| {
+        let text = error.to_string();
+        let message = text
+            .rsplit_once("error: ")
+            .map_or(&*text, |(_, message)| message);
+        message.trim().to_owned()
+    })
 }
 
 /// Where `span` begins, the column in bytes; regorus counts a tab as four.
@@ -165,6 +200,12 @@ pub(crate) trait Visitor {
     /// A statement, before what is inside of it.
     fn statement(&mut self, _statement: &LiteralStmt, _scope: &Scope<'_>) {}
 
+    /// A body begins, before its statements.
+    fn enter(&mut self, _body: &Query) {}
+
+    /// The innermost body ends.
+    fn leave(&mut self) {}
+
     /// What a `with` replaces; the replacement is shown as an expression.
     fn replaced(&mut self, _with: &WithModifier, _scope: &Scope<'_>) {}
 }
@@ -241,6 +282,7 @@ fn query(query: &Query, scope: &Scope<'_>, terms: &[&Expr], visitor: &mut impl V
 }
 
 fn statements(query: &Query, scope: &Scope<'_>, visitor: &mut impl Visitor) {
+    visitor.enter(query);
     for statement in &query.stmts {
         visitor.statement(statement, scope);
         literal(&statement.literal, scope, visitor);
@@ -249,6 +291,7 @@ fn statements(query: &Query, scope: &Scope<'_>, visitor: &mut impl Visitor) {
             expression(&with.r#as, scope, visitor);
         }
     }
+    visitor.leave();
 }
 
 fn literal(literal: &Literal, scope: &Scope<'_>, visitor: &mut impl Visitor) {

@@ -33,11 +33,7 @@ pub(super) fn check(program: &Program, faults: &mut Faults) {
     let needs: Vec<Needs> = (0..program.nodes.len())
         .map(|node| needs(program, node))
         .collect();
-    let mut search = Search {
-        needs: &needs,
-        states: vec![State::Unseen; needs.len()],
-        cycles: Vec::new(),
-    };
+    let mut search = Search::new(&needs);
     for node in 0..needs.len() {
         if search.cycles.len() < CYCLES {
             search.visit(node);
@@ -67,6 +63,16 @@ pub(super) fn check(program: &Program, faults: &mut Faults) {
             "make the chain of rules shorter, or their bodies",
         ));
     }
+}
+
+/// The nodes of a set that passed, each after all that it needs.
+pub(super) fn order(program: &Program) -> Vec<usize> {
+    let needs: Vec<Needs> = (0..program.nodes.len())
+        .map(|node| needs(program, node))
+        .collect();
+    let mut search = Search::new(&needs);
+    (0..needs.len()).for_each(|node| search.visit(node));
+    search.done
 }
 
 fn recursion(program: &Program, cycle: &[usize], faults: &mut Faults) {
@@ -182,9 +188,19 @@ struct Search<'a> {
     needs: &'a [Needs],
     states: Vec<State>,
     cycles: Vec<Vec<usize>>,
+    done: Vec<usize>,
 }
 
-impl Search<'_> {
+impl<'a> Search<'a> {
+    fn new(needs: &'a [Needs]) -> Self {
+        Self {
+            needs,
+            states: vec![State::Unseen; needs.len()],
+            cycles: Vec::new(),
+            done: Vec::new(),
+        }
+    }
+
     fn visit(&mut self, from: usize) {
         if self.states[from] != State::Unseen {
             return;
@@ -198,6 +214,7 @@ impl Search<'_> {
             let node = *node;
             let Some(next) = left.pop() else {
                 self.states[node] = State::Done(self.levels(node));
+                self.done.push(node);
                 path.pop();
                 continue;
             };

@@ -10,8 +10,10 @@ mod context;
 mod dependencies;
 pub(crate) mod fault;
 mod functions;
+mod iteration;
 mod negation;
 mod nesting;
+mod numbers;
 pub(crate) mod program;
 mod references;
 mod repeatable;
@@ -23,18 +25,20 @@ use regorus::{Engine, Value};
 
 use crate::footprint::Footprint;
 use crate::set::Sources;
-use fault::{Fault, Faults, LoadError};
+use fault::{Fault, Faults, LoadError, Position};
 use program::Program;
 
 pub use fault::Severity;
 pub(crate) use nesting::check as check_nesting;
 pub use program::TestRule;
-pub(crate) use trials::{Outcome, limit, raised, run_one};
+pub(crate) use trials::{Outcome, limit, raised, run_one, slowest};
 pub use trials::{TEST_TIME_LIMIT, TESTS_TIME_LIMIT};
 
 /// What the checks on the parsed rules find out about a set that they pass.
 pub(crate) struct Passed {
     pub(crate) program: Program,
+    /// File and place of the entry point; of a part that has none, nowhere.
+    pub(crate) entry_point: (String, Position),
     /// What it reads of the context.
     pub(crate) context: Footprint,
     /// Its decisions may be kept.
@@ -47,7 +51,11 @@ pub(crate) struct Passed {
 /// # Errors
 /// The faults of the first step that finds some.
 pub(crate) fn check(sources: &Sources, data: &Value) -> Result<Passed, LoadError> {
-    inspect(sources, data, references::check_entry_point)
+    inspect(sources, data, |program, faults| {
+        references::check_entry_point(program, faults);
+        // What need not serve may be asked with inputs of another form.
+        iteration::check(program, data, faults);
+    })
 }
 
 /// The same for policies that need not serve: the entry point may be missing.
@@ -61,21 +69,23 @@ pub(crate) fn check_part(sources: &Sources, data: &Value) -> Result<Passed, Load
 fn inspect(
     sources: &Sources,
     data: &Value,
-    check_entry_point: impl Fn(&Program, &mut Faults),
+    check_serving: impl Fn(&Program, &mut Faults),
 ) -> Result<Passed, LoadError> {
     let program = Program::read(sources)?;
     let marked = repeatable::is_marked(sources);
     let mut faults = Faults::default();
-    check_entry_point(&program, &mut faults);
+    check_serving(&program, &mut faults);
     functions::check(&program, &mut faults);
     dependencies::check(&program, &mut faults);
     negation::check(&program, data, &mut faults);
+    numbers::check(&program, &mut faults);
     repeatable::check(&program, marked, &mut faults);
     references::check(&program, data, &mut faults);
     faults.into_result()?;
     let mut warnings = Faults::default();
     unused::check(&program, &mut warnings);
     Ok(Passed {
+        entry_point: references::entry_point(&program),
         context: context::of(&program),
         cacheable: !marked,
         warnings: warnings.into_list(),

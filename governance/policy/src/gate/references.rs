@@ -3,7 +3,7 @@
 use regorus::Value;
 
 use super::ast::{self, Expr, Reference, Scope, Span, Visitor, WithModifier};
-use super::fault::{Fault, Faults};
+use super::fault::{Fault, Faults, Position};
 use super::program::{Path, Program, Target, display};
 use crate::set::STORE;
 
@@ -80,6 +80,19 @@ pub(super) fn check_entry_point(program: &Program, faults: &mut Faults) {
             "give package lattice.authz a rule `decision := {\"allow\": …, \"deny\": …, \"obligations\": …}`",
         ));
     }
+}
+
+/// Where the entry point of a set that has one is: its file and place.
+pub(super) fn entry_point(program: &Program) -> (String, Position) {
+    let node = program.node(&ENTRY_POINT.map(str::to_owned));
+    let rules = node.map(|node| &program.nodes[node].rules);
+    let served = rules.and_then(|rules| rules.iter().find(|(unit, _)| !program.units[*unit].test));
+    served.map_or_else(Default::default, |(unit, rule)| {
+        (
+            program.units[*unit].file.clone(),
+            ast::position(rule.span()),
+        )
+    })
 }
 
 /// Who has the place of the rule `path`, other than rules.

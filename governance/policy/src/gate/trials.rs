@@ -62,6 +62,28 @@ pub(super) fn run(program: &Program, sources: &Sources, engine: &mut Engine, fau
     }
 }
 
+/// The longest that is looked for what is slow.
+const SEARCH_LIMIT: Duration = Duration::from_secs(5);
+
+/// The rule of `program` that takes too long by itself: what it needs does not. `is_slow`
+/// evaluates a rule by its path.
+pub(crate) fn slowest(program: &Program, is_slow: impl Fn(&str) -> bool) -> Option<Fault> {
+    let started = Instant::now();
+    let rules = super::dependencies::order(program).into_iter();
+    let rules = rules.filter(|node| !program.is_function(*node));
+    let slow = rules
+        .take_while(|_| started.elapsed() < SEARCH_LIMIT)
+        .map(|node| &program.nodes[node])
+        .find(|node| is_slow(&node.to_string()))?;
+    let (unit, rule) = slow.rules.first()?;
+    Some(program.fault(
+        *unit,
+        rule.span(),
+        format!("{slow} takes longer than a decision may"),
+        "loops inside of each other take the product of their lengths: look up by name, or shorten what they go over",
+    ))
+}
+
 /// Gives each evaluation of `engine` the time that a test has.
 pub(crate) fn limit(engine: &mut Engine) {
     engine.set_execution_timer_config(ExecutionTimerConfig {

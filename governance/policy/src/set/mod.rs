@@ -26,7 +26,8 @@ use uuid::Uuid;
 use crate::decision::{self, EvaluationError};
 use crate::footprint::Footprint;
 use crate::gate;
-use crate::gate::fault::{Fault, Faults};
+use crate::gate::fault::{Fault, Faults, Position};
+use crate::gate::program::Program;
 use crate::input::Input;
 use crate::seed::{SCHEMA, Seed};
 
@@ -58,8 +59,10 @@ pub struct PolicySet {
     /// Of the files.
     hash: [u8; 32],
     /// Of the files and the store.
-    seed: Sha256,
+    seed: [u8; 32],
     warnings: Arc<[Fault]>,
+    /// File and place of the rule that is asked for.
+    entry_point: (String, Position),
 }
 
 impl PolicySet {
@@ -98,6 +101,7 @@ impl PolicySet {
         let data = file_data(sources)?;
         let gate::Passed {
             mut program,
+            entry_point,
             context,
             cacheable,
             warnings,
@@ -124,9 +128,10 @@ impl PolicySet {
             cacheable,
             hash,
             warnings: warnings.into(),
+            entry_point,
         };
         fill(&mut set.engine, &set.data, &store)?;
-        set.rehearse(sources)?;
+        set.rehearse(sources, Some(&program))?;
         Ok(set)
     }
 
@@ -147,9 +152,10 @@ impl PolicySet {
             hash: self.hash,
             seed: seed(&self.revision, &self.hash, &store),
             warnings: self.warnings.clone(),
+            entry_point: self.entry_point.clone(),
         };
         fill(&mut set.engine, &set.data, &store)?;
-        set.rehearse(&Sources::default())?;
+        set.rehearse(&Sources::default(), None)?;
         Ok(set)
     }
 
@@ -225,31 +231,63 @@ impl PolicySet {
             .then(|| input.digest(self.context, &self.seed))
     }
 
-    /// Prepares the engine and asks it ordinary questions.
-    fn rehearse(&mut self, sources: &Sources) -> Result<(), LoadError> {
+    /// Prepares the engine and asks it ordinary questions; `program` is what it holds.
+    fn rehearse(&mut self, sources: &Sources, program: Option<&Program>) -> Result<(), LoadError> {
         // Any query prepares it.
         let prepared = self.engine.eval_query("true".to_owned(), false);
-        prepared.map_err(|error| gate::raised(sources, ENTRY_POINT, &error.to_string()))?;
-        let context = self.context;
+        let (file, _) = &self.entry_point;
+        prepared.map_err(|error| gate::raised(sources, file, &error.to_string()))?;
+        let set = &*self;
         questions(|input| {
-            input
-                .document(context)
-                .and_then(|document| evaluate(&mut self.engine, document))
+            let document = input.document(set.context);
+            let decided = document.and_then(|document| set.evaluate_value(document));
+            decided
                 .map(drop)
-                .map_err(|error| {
-                    let text = error.to_string();
-                    let fault = gate::raised(sources, ENTRY_POINT, &text);
-                    Fault {
-                        reason: format!(
-                            "the set gives no decision on an ordinary request: {}",
-                            fault.reason
-                        ),
-                        ..fault
-                    }
-                    .into()
-                })
+                .map_err(|error| set.undecided(sources, program, input, &error).into())
         })
     }
+
+    /// Why there is no decision on `input`, and where that comes from.
+    fn undecided(
+        &self,
+        sources: &Sources,
+        program: Option<&Program>,
+        input: &Input<'_>,
+        error: &EvaluationError,
+    ) -> Fault {
+        let (file, at) = &self.entry_point;
+        let here = |text: &str| Fault::at(file, *at, text, "");
+        let fault = match error {
+            EvaluationError::Failed(text) if is_too_slow(text) => program
+                .and_then(|program| gate::slowest(program, |rule| self.is_slow(rule, input)))
+                .unwrap_or_else(|| here(text)),
+            EvaluationError::Failed(text) => match gate::raised(sources, file, text) {
+                placed if placed.at != Position::default() => placed,
+                fault => here(&fault.reason),
+            },
+            error => here(&error.to_string()),
+        };
+        let reason = format!(
+            "the set gives no decision on an ordinary request: {}",
+            fault.reason
+        );
+        Fault { reason, ..fault }
+    }
+
+    /// Whether the rule by itself takes longer than a decision may.
+    fn is_slow(&self, rule: &str, input: &Input<'_>) -> bool {
+        let Ok(document) = self.document(input) else {
+            return false;
+        };
+        let began = processor_time();
+        let asked = self.ask(rule, document);
+        let told = asked.is_err_and(|error| is_too_slow(&error.to_string()));
+        told || processor_time().saturating_sub(began) > TIME_LIMIT
+    }
+}
+
+fn is_too_slow(error: &str) -> bool {
+    error.contains("time limit")
 }
 
 /// Shows `ask` the questions of a rehearsal.
@@ -284,8 +322,11 @@ fn questions(mut ask: impl FnMut(&Input<'_>) -> Result<(), LoadError>) -> Result
 /// An engine with the limits of every evaluation, and nothing in it.
 pub(crate) fn new_engine() -> Engine {
     let mut engine = Engine::new();
-    // As OPA does; what becomes undefined by it denies.
-    engine.set_strict_builtin_errors(false);
+    // An argument that a built-in function cannot take is an error, and so a denial. Without
+    // it a function of the set would swallow the error and be undefined, and `not` makes
+    // true of that.
+    engine.set_strict_builtin_errors(true);
+    crate::builtins::install(&mut engine);
     // Else `print` writes what it is given to standard error.
     engine.set_gather_prints(true);
     engine.set_execution_timer_config(ExecutionTimerConfig {
@@ -361,7 +402,7 @@ fn revision(sources: &Sources, hash: &[u8; 32]) -> Arc<str> {
     }
 }
 
-fn seed(revision: &str, hash: &[u8; 32], store: &StoreData) -> Sha256 {
+fn seed(revision: &str, hash: &[u8; 32], store: &StoreData) -> [u8; 32] {
     let seed = Seed {
         schema: SCHEMA,
         revision,
@@ -370,5 +411,5 @@ fn seed(revision: &str, hash: &[u8; 32], store: &StoreData) -> Sha256 {
         data: &Sha256::digest(store.json.as_bytes()).into(),
         entry_point: ENTRY_POINT,
     };
-    seed.start()
+    seed.digest()
 }

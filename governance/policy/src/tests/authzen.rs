@@ -57,7 +57,7 @@ fn what_is_left_out_is_as_in_a_request_that_lacks_it() {
         "action": {"name": "infer"},
         "resource": {"type": "model", "id": "assistant", "properties": {
             "name": "assistant", "provider": null, "model": null, "classification": null, "local": false}},
-        "context": {"dialect": null, "stream": false, "tools": [], "weekday": "sunday",
+        "context": {"dialect": null, "stream": false, "tools": [], "offered": [], "weekday": "sunday",
             "minute_of_day": 754, "source": null, "classification": null},
     });
     assert_eq!(seen(&asks("ada")), wanted);

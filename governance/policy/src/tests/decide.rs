@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 use super::{Request, requests, set};
 use crate::cache::Made;
 use crate::current::Keep;
-use crate::{Counts, EvaluationError, Options, Policy, PolicySet};
+use crate::{Counts, EvaluationError, OnStale, Options, Policy, PolicySet};
 
 fn policy(body: &str) -> Policy {
     Policy::new(set(body), Options::default())
@@ -322,6 +322,29 @@ fn data_that_may_have_changed_unseen_are_not_answered_from_the_cache() {
 }
 
 #[test]
+fn data_that_may_have_changed_unseen_can_be_made_to_refuse() {
+    let options = Options {
+        stale_after: Some(Duration::from_secs(10)),
+        on_stale: OnStale::Deny,
+        ..Options::default()
+    };
+    let policy = with(OPEN, options);
+    let allowed = |seconds| {
+        ask_at(&policy, &Request::sample(), seconds)
+            .decision
+            .allows()
+    };
+    assert!(!allowed(100), "never refreshed");
+    assert_eq!(policy.last_failure(), Some(EvaluationError::Stale));
+    policy.refreshed(OffsetDateTime::from_unix_timestamp(100).unwrap());
+    assert!(allowed(101) && allowed(110), "made, and found");
+    assert!(!allowed(111), "what was kept does not stand either");
+    policy.refreshed(OffsetDateTime::from_unix_timestamp(111).unwrap());
+    assert!(allowed(112), "a refusal is not kept");
+    assert_eq!(policy.counts().failures, 2);
+}
+
+#[test]
 fn every_hit_can_be_made_again() {
     let options = Options {
         shadow: 1.0,
@@ -339,7 +362,53 @@ fn every_hit_can_be_made_again() {
         shadow_matches: 3,
         ..Counts::default()
     };
-    assert_eq!(policy.counts(), counts);
+    assert_eq!(checked(&policy), counts);
+}
+
+/// What is counted once every hit has been checked, or passed over.
+fn checked(policy: &Policy) -> Counts {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        let counts = policy.counts();
+        let compared = counts.shadow_matches + counts.shadow_mismatches;
+        if compared + counts.shadow_errors + counts.shadow_skipped == counts.hits {
+            return counts;
+        }
+        assert!(Instant::now() < deadline, "{counts:?}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+#[test]
+fn checks_that_find_no_room_are_counted_and_hold_nobody_up() {
+    let options = Options {
+        shadow: 1.0,
+        ..Options::default()
+    };
+    let slow = "decision := {\"allow\": count([1 | some a in numbers.range(1, 100); some b in numbers.range(1, 100); a == b]) > 0, \"deny\": [], \"obligations\": []}";
+    let policy = with(slow, options);
+    for _ in 0..1000 {
+        assert!(ask(&policy, &Request::sample()).decision.allows());
+    }
+    let counts = checked(&policy);
+    println!("{counts:?}");
+    assert!(counts.shadow_skipped > 0 && counts.shadow_matches > 0);
+    assert_eq!((counts.hits, counts.shadow_mismatches), (999, 0));
+}
+
+#[test]
+fn a_policy_that_goes_takes_its_checks_along() {
+    let options = Options {
+        shadow: 1.0,
+        ..Options::default()
+    };
+    let policy = with(OPEN, options);
+    for _ in 0..100 {
+        ask(&policy, &Request::sample());
+    }
+    let set = policy.set();
+    drop(policy);
+    assert_eq!(std::sync::Arc::strong_count(&set), 1);
 }
 
 /// As if something swayed decisions that is not in their keys.
@@ -371,16 +440,36 @@ fn a_kept_decision_that_comes_out_otherwise_is_dropped() {
     let (policy, request) = mistaken();
     misplace(&policy, &Request::with(|r| r.ask.stream = false), &request);
     let verdict = ask(&policy, &request);
-    assert!(verdict.decision.allows(), "the fresh decision counts");
-    assert!(!verdict.cached);
+    assert!(verdict.cached && !verdict.decision.allows());
+    let counts = checked(&policy);
+    assert_eq!((counts.hits, counts.shadow_mismatches), (1, 1));
     let mismatch = policy.last_mismatch().unwrap();
     assert_eq!(&mismatch.revision, policy.set().revision());
     assert!(mismatch.allowed);
-    let counts = policy.counts();
-    assert_eq!((counts.hits, counts.shadow_mismatches), (1, 1));
     // The entry is gone: the next request has the decision made and kept.
-    assert!(!ask(&policy, &request).cached);
+    let made = ask(&policy, &request);
+    assert!(made.decision.allows() && !made.cached);
     assert!(ask(&policy, &request).cached);
+}
+
+#[test]
+fn a_kept_decision_that_cannot_be_made_again_is_dropped() {
+    let options = Options {
+        shadow: 1.0,
+        ..Options::default()
+    };
+    let body = "decision := {\"allow\": true, \"deny\": [], \"obligations\": []} if not input.context.stream";
+    let policy = with(body, options);
+    let request = Request::sample();
+    misplace(&policy, &Request::with(|r| r.ask.stream = false), &request);
+    let verdict = ask(&policy, &request);
+    assert!(verdict.cached && verdict.decision.allows());
+    let counts = checked(&policy);
+    assert_eq!((counts.shadow_errors, counts.failures), (1, 0));
+    assert_eq!(policy.last_failure(), Some(EvaluationError::Undefined));
+    let verdict = ask(&policy, &request);
+    assert!(!verdict.cached && !verdict.decision.allows());
+    assert_eq!(policy.counts().failures, 1);
 }
 
 /// Looks at every field, so that a wrong key shows as a wrong answer.

@@ -471,14 +471,14 @@ fn what_looks_alike_passes() {
         "a if not input.context.stream",
         "a if not input.resource.tags[0]",
         "a if { x := input.resource.id; not startswith(x, \"a\") }",
-        "a if { some x in input.list; not x in {\"a\", \"b\"} }",
+        "a if { some x in input.context.tools; not x in {\"a\", \"b\"} }",
         "a if not count(b) > 0\nb contains 1 if input.x",
         "a if not b\nb if startswith(input.x, \"a\")",
         "a if not f(levels)\nf(x) if count(x) > 9\nlevels := [1, 2]",
         "a if not 1 in b with input as {\"x\": 1}\nb := {1}",
         "f(x) if not g(x)\ng(x) if x > 1",
         "a if { x := 5; not is_string(x) }",
-        "a if not count([x | some x in input.list]) == 3",
+        "a if not count([x | some x in input.context.tools]) == 3",
         // Idiom.
         "import rego.v1\n\na if true",
         "import future.keywords.in\n\na if 1 in [1]",
@@ -486,7 +486,7 @@ fn what_looks_alike_passes() {
         "a := \"low\" if input.n < 3\nelse := \"high\" if input.n > 5\nelse := \"middle\"",
         "a[x] := y if some x, y in {\"p\": 1}",
         "a.b[x].c contains y if { some x in [1]; some y in [2] }",
-        "a := {x: y | some x, y in input.map}\nb := {x | some x in [1]} | {2}",
+        "a := {x: y | some x, y in input.subject}\nb := {x | some x in [1]} | {2}",
         "a if input.context.minute_of_day in numbers.range(480, 1080)",
         "a := b if { b := regex.match(`^[a-z(\\[{]+$`, input.resource.id) }",
         "a := data.lattice.store.roles[input.x]",
@@ -653,4 +653,89 @@ fn the_shipped_set_passes_with_its_own_tests_and_without_a_warning() {
     assert!(!sources.tests.is_empty());
     let set = crate::PolicySet::load(&sources, crate::StoreData::default()).unwrap();
     assert_eq!(set.warnings(), []);
+}
+
+#[test]
+fn iteration_over_what_may_be_no_collection() {
+    all_refused(&[
+        (
+            "x if { some a in input.missing; a }",
+            "x.rego:3:18: `input.missing` is no list and no object: iterating",
+        ),
+        (
+            "x if { some a in input.resource.id; a }",
+            "x.rego:3:18: `input.resource.id` is no list",
+        ),
+        (
+            "x if { some a in \"text\"; a }",
+            "x.rego:3:19: `text` is no list",
+        ),
+        (
+            "x if { some a in input.subject.properties.models; a }",
+            "x.rego:3:18: `input.subject.properties.models` may be no list and no object: iterating over it is an error here, and finds nothing in OPA; test `is_array`",
+        ),
+        (
+            "x := [a | some a in input.resource.properties.arguments.list]",
+            "x.rego:3:21: `input.resource.properties.arguments.list` may be",
+        ),
+        (
+            "x if { list := input.resource.properties.arguments; some a in list; a }",
+            "x.rego:3:63: `list` may be",
+        ),
+        (
+            "x if { some a in input.resource.properties.arguments; is_object(input.resource.properties.arguments); a }",
+            "x.rego:3:18: `input",
+        ),
+        (
+            "import input.subject.properties.models\nx if { some a in models; a }",
+            "x.rego:4:18: `models` may be",
+        ),
+        (
+            "x if { input.resource.properties.arguments != null; some a in input.resource.properties.arguments; a }",
+            "x.rego:3:63: `input",
+        ),
+        (
+            "x if is_array(input.subject.properties.models)\nelse if { some a in input.subject.properties.models; a }",
+            "x.rego:4:21: `input",
+        ),
+    ]);
+    for body in [
+        "x if { some a in input.context.tools; a }",
+        "x if { some k, v in input.subject; k == v }",
+        "x if { is_array(input.subject.properties.models); some a in input.subject.properties.models; a }",
+        "x if { input.subject.properties.models != null; some a in input.subject.properties.models; a }",
+        "x if { list := input.resource.properties.arguments; is_object(list); some a in list; a }",
+        "x if { is_array(input.subject.properties.models); y := [a | some a in input.subject.properties.models]; y }",
+        "x if { input.subject.properties.models[_] == \"a\" }",
+        "f(list) if { some a in list; a }",
+    ] {
+        assert_eq!(refusal(body), "accepted", "{body}");
+    }
+}
+
+#[test]
+fn fractions_that_are_no_doubles() {
+    all_refused(&[
+        (
+            "x := 0.1 + 0.2 == 0.3",
+            "x.rego:3:6: 0.1 is not exactly a double, and the set computes",
+        ),
+        ("x := sum([1.5, 0.7])", "x.rego:3:16: 0.7 is not"),
+        (
+            "x := 9007199254740993.0",
+            "x.rego:3:6: 9007199254740993.0 has more digits than a double",
+        ),
+        ("x := 1e30", "x.rego:3:6: 1e30 has more digits"),
+        ("x := 1 / 3", "x.rego:3:6: a quotient may be a fraction"),
+        ("x := floor(1 + 1 / 3)", "x.rego:3:16: a quotient"),
+    ]);
+    for body in [
+        "x := 0.1 == 0.2",
+        "x := 0.5 + 0.25",
+        "x := floor(7 / 2)",
+        "x := 9007199254740993 + 1",
+        "x := 1e3 + 1",
+    ] {
+        assert_eq!(refusal(body), "accepted", "{body}");
+    }
 }

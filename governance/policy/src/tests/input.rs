@@ -2,7 +2,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use regorus::Value;
-use sha2::{Digest, Sha256};
 use time::{Duration, OffsetDateTime};
 
 use super::{Request, named, requests};
@@ -14,7 +13,7 @@ use lattice_kernel::{Action, Dialect};
 const WHOLE: Footprint = Footprint::WHOLE;
 
 fn key(request: &Request, context: Footprint) -> [u8; 32] {
-    request.see(|input| input.digest(context, &Sha256::new()))
+    request.see(|input| input.digest(context, &[0; 32]))
 }
 
 /// The document's leaves by their path.
@@ -77,6 +76,8 @@ fn changes() -> Vec<Request> {
         Request::with(|r| r.ask.stream = false),
         Request::with(|r| r.ask.tools.clear()),
         Request::with(|r| r.ask.tools.reverse()),
+        Request::with(|r| r.ask.tools[0].kind = "search_20260101".into()),
+        Request::with(|r| r.ask.tools[0].hosted = true),
         Request::with(|r| r.ask.classification = Some("restricted".into())),
         Request::with(|r| r.ask.source = None),
         Request::with(|r| r.ask.source = Some([10, 0, 0, 2].into())),
@@ -226,12 +227,29 @@ fn a_question_lasts_as_long_as_the_time_that_is_seen() {
     assert_eq!(lasts(&[Field::Weekday, Field::MinuteOfDay]), 4);
 }
 
+/// However a text lies in the buffer that is hashed, and beyond it.
+#[test]
+fn texts_of_any_length_are_told_apart() {
+    let mut keys = std::collections::BTreeSet::new();
+    let lengths = (0..=600).chain([1000, 65_535, 65_536]);
+    for length in lengths.clone() {
+        // The same letters, cut elsewhere.
+        let request = Request::with(|r| {
+            r.provider = "x".repeat(length);
+            r.model = "x".repeat(65_536 - length);
+        });
+        keys.insert(key(&request, WHOLE));
+        let last = Request::with(|r| r.model = format!("{}y", "x".repeat(length)));
+        keys.insert(key(&last, WHOLE));
+    }
+    assert_eq!(keys.len(), 2 * lengths.count());
+}
+
 #[test]
 fn the_key_depends_on_the_set() {
     let sample = Request::sample();
-    let under =
-        |seed: &[u8]| sample.see(|input| input.digest(WHOLE, &Sha256::new_with_prefix(seed)));
-    assert_ne!(under(b"one"), under(b"other"));
+    let under = |seed: u8| sample.see(|input| input.digest(WHOLE, &[seed; 32]));
+    assert_ne!(under(1), under(2));
 }
 
 #[test]
@@ -276,6 +294,8 @@ fn the_document_is_what_the_contract_says() {
         "resource": {"type": "model", "id": "assistant", "properties": {
             "name": "assistant", "provider": "openai", "model": "gpt-5", "classification": "internal", "local": false}},
         "context": {"dialect": "openai", "stream": true, "tools": ["search", "mail"],
+            "offered": [{"name": "search", "type": "function", "hosted": false},
+                {"name": "mail", "type": "function", "hosted": false}],
             "weekday": "sunday", "minute_of_day": 754, "source": "10.0.0.1",
             "classification": null}
     }"#;
@@ -287,7 +307,7 @@ fn the_document_is_what_the_contract_says() {
 
 proptest! {
     #[test]
-    fn keys_are_equal_exactly_when_documents_are(one in requests(), other in requests(), bits in 0..128_u8) {
+    fn keys_are_equal_exactly_when_documents_are(one in requests(), other in requests(), bits in 0..256_u16) {
         let context = Field::ALL.into_iter().filter(|field| bits & (1 << *field as u8) != 0);
         let context = context.fold(Footprint::NONE, Footprint::with);
         let document = |request: &Request| request.see(|input| input.document(context)).unwrap();

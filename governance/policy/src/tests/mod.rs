@@ -2,6 +2,7 @@
 
 mod authoring;
 mod authzen;
+mod builtins;
 mod decide;
 mod gate;
 mod input;
@@ -18,7 +19,7 @@ mod swap;
 use std::net::IpAddr;
 
 use lattice_kernel::principal::{Grant, Level, Named};
-use lattice_kernel::{Action, Ask, Dialect, Principal, Target, ToolCall};
+use lattice_kernel::{Action, Ask, Dialect, Principal, Target, Tool, ToolCall};
 use proptest::prelude::*;
 use time::OffsetDateTime;
 use time::macros::datetime;
@@ -126,7 +127,7 @@ prop_compose! {
         (classification, label) in (prop::option::of(text()), prop::option::of(text())),
         grants in grants(),
         stream in any::<bool>(),
-        tools in texts(),
+        tools in tools(),
         source in prop::option::of(address()),
         minutes in prop::sample::select(vec![0_i64, 1, 24 * 60, 24 * 60 + 1]),
     ) -> Request {
@@ -174,6 +175,15 @@ fn named(id: u128, name: &str) -> Named {
 
 fn texts() -> impl Strategy<Value = Vec<Box<str>>> {
     prop::collection::vec(text().prop_map(Into::into), 0..3)
+}
+
+fn tools() -> impl Strategy<Value = Vec<Tool>> {
+    let tool = (text(), text(), any::<bool>()).prop_map(|(name, kind, hosted)| Tool {
+        name: name.into(),
+        kind: kind.into(),
+        hosted,
+    });
+    prop::collection::vec(tool, 0..3)
 }
 
 fn address() -> impl Strategy<Value = IpAddr> {

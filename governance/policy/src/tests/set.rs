@@ -37,17 +37,46 @@ fn a_set_without_the_entry_point_is_refused() {
 
 #[test]
 fn a_set_without_an_answer_to_an_ordinary_question_is_refused() {
-    for text in [
-        "package lattice.authz\ndecision := true",
-        "package lattice.authz\ndecision := {\"allow\": true}",
-        "package lattice.authz\ndecision := {\"allow\": true, \"deny\": [], \"obligations\": []} if input.nothing",
-        "package lattice.authz\ndecision := {\"allow\": [1 | some a in numbers.range(1, 100000); some b in numbers.range(1, 100000); a == b], \"deny\": [], \"obligations\": []}",
+    const DECISION: &str = "decision := {\"allow\": allow, \"deny\": [], \"obligations\": []}";
+    const LOOPS: &str = "count([1 | some a in numbers.range(1, 9000); some b in numbers.range(1, 9000); a == b]) > 0";
+    for (body, place, why) in [
+        (
+            "decision := true",
+            "3:1",
+            "data.lattice.authz.decision: `allow`",
+        ),
+        (
+            "\ndecision := {\"allow\": true}",
+            "4:1",
+            "data.lattice.authz.decision: `deny`",
+        ),
+        (
+            &format!("{DECISION} if input.nothing\n\nallow := true"),
+            "3:1",
+            "data.lattice.authz.decision is undefined",
+        ),
+        (
+            &format!(
+                "{DECISION}\n\nallow if fast\n\nallow if slow\n\nfast if 1 == 2\n\nslow if {LOOPS}"
+            ),
+            "11:1",
+            "data.lattice.authz.slow takes longer than a decision may; loops",
+        ),
+        (
+            &format!("{DECISION}\n\nallow if works(1)\n\nworks(x) if {{ x == 1; {LOOPS} }}"),
+            "5:1",
+            "data.lattice.authz.allow takes longer",
+        ),
+        (
+            &format!("{DECISION}\n\nallow := 1\n\nallow := 2"),
+            "7:1",
+            "rule conflicts with rule at mine.rego:5:1",
+        ),
     ] {
-        let error = refused(&[("mine.rego", text)]).to_string();
-        assert!(
-            error.contains("the set gives no decision on an ordinary request: "),
-            "{error}"
-        );
+        let error = refused(&[("mine.rego", &source(body))]).to_string();
+        let said = "the set gives no decision on an ordinary request: ";
+        let expected = format!("mine.rego:{place}: {said}{why}");
+        assert!(error.starts_with(&expected), "{error}\nand not {expected}");
     }
 }
 
@@ -154,16 +183,15 @@ fn the_revision_follows_names_and_texts_only() {
 }
 
 #[test]
-fn a_builtin_that_fails_is_undefined_and_not_an_error() {
+fn a_builtin_that_fails_is_an_error() {
     let set = set(
         "decision := {\"allow\": allow, \"deny\": [], \"obligations\": []}
         default allow := false
-        allow if to_number(input.resource.id) > 0",
+        allow if { input.context.stream; to_number(input.resource.id) > 0 }",
     );
+    let answer = Request::sample().see(|input| set.evaluate(input));
     assert!(
-        !Request::sample()
-            .see(|input| set.evaluate(input))
-            .unwrap()
-            .allows()
+        matches!(answer, Err(crate::EvaluationError::Failed(_))),
+        "{answer:?}"
     );
 }

@@ -85,7 +85,7 @@ fn a_store_that_breaks_the_set_is_refused() {
     assert!(
         error
             .to_string()
-            .contains("gives no decision on an ordinary request"),
+            .starts_with("authz.rego:3:1: the set gives no decision on an ordinary request"),
         "{error}"
     );
     assert!(set.with_store(store(2, "{}")).is_ok());

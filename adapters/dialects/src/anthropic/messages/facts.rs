@@ -86,15 +86,23 @@ impl Facts {
         Ok(facts)
     }
 
-    /// A name stands unless the tool has a type.
+    /// The name takes the place of the type, unless a caller could call so what it is
+    /// not.
     fn tool_named(&mut self, tool: u32, name: &str) {
-        if !self.tools.is_last_named(tool) {
-            self.tools.name(tool, name);
+        match self.tools.kind_of(tool) {
+            (Some(kind), true) if !is_named_so(kind, name) => {}
+            _ => self.tools.rename(tool, name),
         }
     }
 
     fn tool_typed(&mut self, tool: u32, kind: &str) {
-        if kind != "custom" {
+        let hosted = looks_up(kind);
+        self.tools.kind(tool, kind, hosted);
+        if kind == "custom" {
+            return;
+        }
+        let name = self.tools.last_name(tool);
+        if name.is_none_or(|name| hosted && !is_named_so(kind, name)) {
             self.tools.rename(tool, kind);
         }
     }
@@ -197,6 +205,7 @@ impl Reader for Facts {
             At::Tools => At::Tool(self.tools.begin()),
             At::McpServers => {
                 let server = self.tools.begin();
+                self.tools.kind(server, MCP, true);
                 self.tools.name(server, MCP);
                 self.prompt.references += 1;
                 At::Other
@@ -306,6 +315,12 @@ fn looks_up(kind: &str) -> bool {
         "text_editor",
     ];
     !of_callers.iter().any(|tool| kind.starts_with(tool))
+}
+
+/// Whether a tool of this type has this name at Anthropic: the type is the name and a date.
+fn is_named_so(kind: &str, name: &str) -> bool {
+    let date = kind.strip_prefix(name).and_then(|it| it.strip_prefix('_'));
+    date.is_some_and(|date| date.bytes().all(|digit| digit.is_ascii_digit()))
 }
 
 /// Whether strings at `at` are text that the model reads, until [`Media`] knows

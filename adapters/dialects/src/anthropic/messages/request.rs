@@ -59,7 +59,7 @@ impl MessagesRequest {
                 output_cap: facts.max_tokens,
                 n: 1,
                 has_tools: facts.tools.count() > 0,
-                tool_names: facts.tools.names()?,
+                tools: facts.tools.offers()?,
                 has_schema: facts.has_schema,
                 messages: facts.messages,
                 prompt: facts.prompt.build(body.clone()),

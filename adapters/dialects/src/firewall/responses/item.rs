@@ -74,7 +74,14 @@ impl Asked {
         let (place, name) = match &*kind {
             "function_call" | "mcp_approval_request" => (Kind::Function, item.text("name")?),
             "custom_tool_call" => (Kind::Custom, item.text("name")?),
-            _ if calls => (Kind::Action, item.text("name")?.or(Some(kind))),
+            _ if calls => {
+                let called = kind.strip_suffix("_call").unwrap_or(&kind);
+                let name = item.text("name")?;
+                (
+                    Kind::Action,
+                    name.or_else(|| Some(called.to_owned().into())),
+                )
+            }
             _ => return Ok(None),
         };
         let owned = |text: Option<std::borrow::Cow<'_, str>>| text.unwrap_or_default().into_owned();

@@ -16,7 +16,7 @@ use bytes::Bytes;
 
 use super::ask::Decision;
 use super::document::{self, Document, Object};
-use super::queue::{self, Share};
+use super::queue::{self, Share, Waiting};
 use super::{CONDENSED_AT, Fault, Held, Judge, MAX_CALLS, Machine, read};
 use crate::splice::Edits;
 use crate::sse::Event;
@@ -30,7 +30,7 @@ pub(super) struct Responses {
     calls: BTreeMap<u64, Item>,
     /// Other items that began while a call was held.
     waiting: BTreeSet<u64>,
-    queue: VecDeque<Waiting>,
+    queue: VecDeque<Waiting<Part>>,
     held: Held,
     numbers: Numbers,
 }
@@ -46,14 +46,6 @@ struct Item {
     /// The pieces are too many to be passed on one by one.
     condensed: bool,
     decision: Option<Decision>,
-}
-
-/// An event that waits.
-#[derive(Debug)]
-struct Waiting {
-    event: Event,
-    /// Of which call it is part, and which part.
-    of: Option<(u64, Part)>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -282,19 +274,10 @@ impl Responses {
 
     /// Forgets the pieces of calls: their arguments will be told in one.
     fn condense(&mut self) {
-        let Self {
-            calls, queue, held, ..
-        } = self;
-        queue.retain(|waiting| {
-            let Some((index, Part::Piece)) = waiting.of else {
-                return true;
-            };
-            let Some(call) = calls.get_mut(&index).filter(|it| it.decision.is_none()) else {
-                return true;
-            };
-            call.condensed = true;
-            held.free(waiting.event.raw().len());
-            false
+        let calls = &mut self.calls;
+        queue::condense(&mut self.queue, Part::Piece, &mut self.held, |index| {
+            let call = calls.get_mut(&index).filter(|it| it.decision.is_none());
+            call.map(|call| call.condensed = true).is_some()
         });
     }
 
@@ -308,7 +291,7 @@ impl Responses {
             if call.is_some_and(|(_, call)| call.decision.is_none()) {
                 return Ok(());
             }
-            let of_call = |waiting: &Waiting| match (waiting.of, call) {
+            let of_call = |waiting: &Waiting<Part>| match (waiting.of, call) {
                 (Some((of, _)), Some((index, _))) if of == index => Share::All,
                 _ => Share::None,
             };

@@ -107,7 +107,10 @@ impl Facts {
 
     /// A tool that runs at the provider, and reads what is not in the body.
     fn provided(&mut self) {
-        self.tools.beside(&std::mem::take(&mut self.provided));
+        let name = std::mem::take(&mut self.provided);
+        // Calls of this one come to the caller, each under a name of its own.
+        let hosted = name != "computerUse";
+        self.tools.beside(&name, hosted);
         self.prompt.references += 1;
     }
 
@@ -179,7 +182,7 @@ impl Reader for Facts {
             (At::Body | At::Count, "tools") => At::Tools,
             (At::Body | At::Count, "cachedContent") => {
                 // It may hold tools.
-                self.tools.beside("cachedContent");
+                self.tools.beside("cachedContent", true);
                 At::Reference
             }
             (At::Contents | At::Content, "parts") => At::Parts,

@@ -70,7 +70,7 @@ impl GenerateRequest {
                 stream,
                 output_cap: found.output_cap,
                 n: found.candidates.unwrap_or(1),
-                tool_names: found.tools.names()?,
+                tools: found.tools.offers()?,
                 has_tools: found.has_tools,
                 has_schema: found.has_schema,
                 messages: found.contents,

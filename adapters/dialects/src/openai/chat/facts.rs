@@ -174,7 +174,7 @@ impl Facts {
     /// not here.
     fn hosted(&mut self, tool: Hosted) {
         self.has_tools = true;
-        self.tools.beside(tool.name());
+        self.tools.beside(tool.name(), true);
         self.prompt.references += 1;
     }
 }
@@ -336,12 +336,15 @@ impl Reader for Facts {
             }
             (At::Stream | At::IncludeUsage | At::Models, Scalar::Null) => {}
             (At::Cap(_) | At::Predict | At::N, number) => self.number(at, number)?,
-            (At::ToolType, Scalar::String(kind))
-                if !matches!(kind.decoded, "function" | "custom") =>
-            {
-                self.tools.name(self.tools.last(), kind.decoded);
-                // What it finds is read, and is not here.
-                self.prompt.references += 1;
+            (At::ToolType, Scalar::String(kind)) => {
+                let tool = self.tools.last();
+                let hosted = !matches!(kind.decoded, "function" | "custom");
+                self.tools.kind(tool, kind.decoded, hosted);
+                if hosted {
+                    self.tools.name(tool, kind.decoded);
+                    // What it finds is read, and is not here.
+                    self.prompt.references += 1;
+                }
             }
             (At::Hosted(_), Scalar::Null) => {}
             (At::Hosted(tool), _) => self.hosted(tool),

@@ -56,7 +56,7 @@ impl ChatRequest {
                 stream: facts.stream,
                 output_cap,
                 n: facts.n,
-                tool_names: facts.tools.names()?,
+                tools: facts.tools.offers()?,
                 has_tools: facts.has_tools,
                 has_schema: facts.has_schema,
                 messages: facts.messages,

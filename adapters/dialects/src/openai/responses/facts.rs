@@ -94,6 +94,9 @@ pub(super) enum At {
     Tool(u32),
     ToolType(u32),
     ToolName(u32),
+    /// Where a shell runs.
+    Place(u32),
+    PlaceType(u32),
     /// A tool that names a model of its own.
     ToolModel,
     Text,
@@ -230,6 +233,8 @@ impl Reader for Facts {
             (At::Tool(tool), "name") => At::ToolName(tool),
             (At::Tool(_), "model") => At::ToolModel,
             (At::Tool(tool), "tools") => At::MoreTools(tool),
+            (At::Tool(tool), "environment") => At::Place(tool),
+            (At::Place(tool), "type") => At::PlaceType(tool),
             // As for chat, which some servers take here too.
             (At::Tool(tool), "function" | "custom") => At::Tool(tool),
             (At::Text, "format") => At::Format,
@@ -266,7 +271,7 @@ impl Reader for Facts {
             | (At::Model | At::Stream | At::Cap | At::ToolModel, _) => Err(wrong(at)),
             // What is stored there may hold tools of its own.
             (At::Prompt, _) => {
-                self.tools.beside("prompt");
+                self.tools.beside("prompt", true);
                 Ok(())
             }
             (At::Schema, _) => {
@@ -301,10 +306,9 @@ impl Reader for Facts {
                 self.prompt.text(text);
             }
             (At::ToolName(tool), Scalar::String(name)) => self.tools.name(tool, name.decoded),
-            (At::ToolType(tool), Scalar::String(kind)) if !is_named(kind.decoded) => {
-                self.tools.name(tool, kind.decoded);
-                // What it finds is read, and is not here.
-                self.prompt.references += 1;
+            (At::ToolType(tool), Scalar::String(kind)) => self.typed(tool, kind.decoded),
+            (At::PlaceType(tool), Scalar::String(place)) if place.decoded != "local" => {
+                self.tools.host(tool);
             }
             (At::Image, Scalar::String(url)) => self.prompt.picture(url.decoded),
             (At::AudioData, Scalar::String(data)) => {
@@ -342,6 +346,17 @@ impl Reader for Facts {
 }
 
 impl Facts {
+    fn typed(&mut self, tool: u32, kind: &str) {
+        let (_, placed) = self.tools.kind_of(tool);
+        let hosted = !is_named(kind) && !is_of_callers(kind);
+        self.tools.kind(tool, kind, hosted || placed);
+        if !is_named(kind) {
+            self.tools.name(tool, called(kind));
+            // What it finds is read, and is not here.
+            self.prompt.references += 1;
+        }
+    }
+
     fn of_item(&mut self, at: At, text: &str) {
         match at {
             At::ItemId => self.item.named = true,
@@ -377,6 +392,27 @@ pub(super) fn names_of(tool: &str) -> (Vec<String>, Vec<String>) {
 /// Whether tools of this type are known by a name, not by their type.
 fn is_named(kind: &str) -> bool {
     matches!(kind, "function" | "custom" | "namespace")
+}
+
+/// Whether the caller runs tools of this type, unless they say otherwise.
+fn is_of_callers(kind: &str) -> bool {
+    let kinds = [
+        "apply_patch",
+        "computer",
+        "computer_use_preview",
+        "local_shell",
+        "shell",
+    ];
+    kinds.contains(&kind)
+}
+
+/// What a tool of this type is called by: as the items are that call it, without their
+/// `_call`.
+fn called(kind: &str) -> &str {
+    match kind {
+        "computer_use_preview" => "computer",
+        kind => kind,
+    }
 }
 
 /// Whether strings at `at` are text that the model reads. Only the exact places

@@ -41,7 +41,7 @@ impl ResponsesRequest {
                 stream: facts.stream,
                 output_cap: facts.max_output_tokens,
                 n: 1,
-                tool_names: facts.tools.names()?,
+                tools: facts.tools.offers()?,
                 has_tools: facts.has_tools,
                 has_schema: facts.has_schema,
                 messages: facts.messages.max(1),

@@ -13,7 +13,7 @@ use super::calls::read;
 use super::native::{Form, PLAIN, calls, stream, text};
 use super::{APIS, all, by_name, decoder, once};
 
-fn asking(api: Api) -> Inbound {
+pub fn asking(api: Api) -> Inbound {
     let message = r#"{"role":"user","content":"Hi"}"#;
     let body = |rest: &str| Bytes::from(format!(r#"{{"model":"m",{rest}}}"#));
     match api {

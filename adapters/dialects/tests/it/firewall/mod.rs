@@ -4,6 +4,7 @@ mod abroad;
 mod bounds;
 mod calls;
 mod cuts;
+mod every_byte;
 mod fuzz;
 mod native;
 mod recorded;

@@ -21,7 +21,7 @@ fn named(api: Api) -> &'static str {
 }
 
 /// Successful replies of an API.
-fn replies(api: Api, test: &str) -> Vec<Recording> {
+pub fn replies(api: Api, test: &str) -> Vec<Recording> {
     let mut replies = recordings(named(api), "", test).unwrap_or_default();
     replies.retain(|it| it.status() < 400 && !it.body().is_empty());
     replies

@@ -162,25 +162,25 @@ fn every_item_that_the_caller_is_to_run_is_judged() {
         ),
         (
             json!({"type": "local_shell_call", "action": {"command": ["ls"]}}),
-            "local_shell_call",
+            "local_shell",
             r#"{"command":["ls"]}"#,
             true,
         ),
         (
             json!({"type": "shell_call", "action": {"commands": ["ls"]}}),
-            "shell_call",
+            "shell",
             r#"{"commands":["ls"]}"#,
             true,
         ),
         (
             json!({"type": "apply_patch_call", "operation": {"diff": "+"}}),
-            "apply_patch_call",
+            "apply_patch",
             r#"{"diff":"+"}"#,
             true,
         ),
         (
             json!({"type": "computer_call", "action": {"type": "click"}}),
-            "computer_call",
+            "computer",
             r#"{"type":"click"}"#,
             true,
         ),
@@ -192,16 +192,11 @@ fn every_item_that_the_caller_is_to_run_is_judged() {
         ),
         (
             json!({"type": "tool_search_call", "execution": "client", "arguments": null}),
-            "tool_search_call",
+            "tool_search",
             "{}",
             true,
         ),
-        (
-            json!({"type": "some_later_call"}),
-            "some_later_call",
-            "{}",
-            true,
-        ),
+        (json!({"type": "some_later_call"}), "some_later", "{}", true),
     ] {
         let (asked, left) = item(told.clone());
         assert_eq!(

@@ -61,7 +61,7 @@ fn recorded_requests_are_read_and_pass_unchanged() {
             "{file}"
         );
         let tools = wire["tools"].as_array().map_or(0, Vec::len);
-        assert!(facts.tool_names.len() >= tools, "{file}");
+        assert!(facts.tool_names().len() >= tools, "{file}");
         let encoded = request.rewrite(&Rewrite::default());
         assert_eq!(encoded.body.as_ptr(), body.as_ptr(), "{file}");
     }

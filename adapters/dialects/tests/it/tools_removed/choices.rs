@@ -114,8 +114,8 @@ fn a_demand_for_what_is_gone_names_its_field_and_the_tool() {
         assert_left(api, &with(&other), &["h"], &with(&left));
     }
     let hosted = r#""tools":[{"type":"web_search_20250305","name":"web_search"},{"name":"f"}],"tool_choice":{"type":"tool","name":"web_search"}"#;
-    let (_, tool, _) = needed(Api::Messages, hosted, &["web_search_20250305"]);
-    assert_eq!(tool, "web_search_20250305");
+    let (_, tool, _) = needed(Api::Messages, hosted, &["web_search"]);
+    assert_eq!(tool, "web_search");
     let shell =
         r#""tools":[{"type":"shell"},{"type":"apply_patch"}],"tool_choice":{"type":"shell"}"#;
     needed(Api::Responses, shell, &["shell"]);

@@ -54,7 +54,7 @@ fn assert_left(api: Api, members: &str, gone: &[&str], left: &str) {
     assert!(
         !request
             .facts()
-            .tool_names
+            .tool_names()
             .iter()
             .any(|name| gone.contains(&&**name))
     );

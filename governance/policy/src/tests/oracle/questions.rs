@@ -22,6 +22,13 @@ const MODELS: [&str; 6] = [
     "",
 ];
 const TOOLS: [&str; 7] = ["shell", "web_search", "web_", "web", "clock", "", "naïve *"];
+const KINDS: [&str; 5] = [
+    "function",
+    "function",
+    "custom",
+    "web_search_20250305",
+    "clock",
+];
 const LABELS: [&str; 6] = [
     "public",
     "internal",
@@ -107,7 +114,8 @@ impl Questions {
             "context": {
                 "dialect": "openai",
                 "stream": true,
-                "tools": self.some(&TOOLS, 5),
+                "tools": [],
+                "offered": self.offered(),
                 "weekday": self.of(&DAYS),
                 "minute_of_day": self.of(&MINUTES),
                 "source": null,
@@ -186,9 +194,18 @@ impl Questions {
             _ => self.object(2),
         };
         json!({"type": "tool", "id": name, "properties": {
-            "name": name, "arguments": arguments, "provider": "openai", "model": "gpt-5",
+            "name": name, "type": self.of(&KINDS), "hosted": self.once_in(4),
+            "arguments": arguments, "provider": "openai", "model": "gpt-5",
             "asked": self.of(&MODELS), "classification": null, "local": false,
         }})
+    }
+
+    fn offered(&mut self) -> Value {
+        let length = self.below(6);
+        let tools = (0..length).map(|_| {
+            json!({"name": self.of(&TOOLS), "type": self.of(&KINDS), "hosted": self.once_in(3)})
+        });
+        tools.collect::<Vec<_>>().into()
     }
 
     fn object(&mut self, deep: usize) -> Value {
@@ -330,7 +347,14 @@ impl Questions {
     }
 
     fn rule(&mut self) -> Value {
-        let tools = ["shell", "web_*", "*", "clock"];
+        let tools = [
+            "shell",
+            "web_*",
+            "*",
+            "clock",
+            "web_search_20250305",
+            "function",
+        ];
         let mut rule = json!({"tools": [self.of(&tools)], "effect": self.of(&["allow", "deny"])});
         self.whom(&mut rule);
         if self.once_in(2) {

@@ -24,7 +24,7 @@ fn contents_are_counted_and_whole_requests_too() {
         wrapped.facts().prompt.texts().collect::<Vec<_>>(),
         ["q", "s"]
     );
-    assert_eq!(wrapped.facts().tool_names, ["f"]);
+    assert_eq!(wrapped.facts().tool_names(), ["f"]);
     assert_eq!(bare.canonical().unwrap().turns.len(), 1);
     let request = wrapped.canonical().unwrap();
     assert_eq!((request.system.len(), request.tools.len()), (1, 1));

@@ -62,7 +62,7 @@ fn every_text_that_the_model_reads_is_found_and_payloads_are_counted_apart() {
     assert!(schemas[0].starts_with(r#"[{"functionDeclarations""#));
     assert_eq!(schemas[1], r#"{"type":"OBJECT"}"#);
     assert_eq!(
-        request.facts.tool_names,
+        request.facts.tool_names(),
         ["cachedContent", "f", "googleSearch"]
     );
     assert!(request.facts.has_tools && request.facts.has_schema);
@@ -104,7 +104,7 @@ fn both_spellings_are_read_and_lists_of_one_without_brackets() {
     );
     assert_eq!(texts(&request), ["q", "s"]);
     assert_eq!((request.facts.output_cap, request.facts.n), (Some(7), 3));
-    assert_eq!(request.facts.tool_names, ["f"]);
+    assert_eq!(request.facts.tool_names(), ["f"]);
     assert!(request.facts.has_tools && request.facts.has_schema);
     assert_eq!(request.facts.messages, 1);
 }

@@ -63,7 +63,7 @@ fn recorded_requests_are_read_and_pass_or_are_refused_by_name() {
             let there = texts.contains(text) || texts.contains(escaped.trim_matches('"'));
             assert!(there, "{}: {text}", recording.file);
         }
-        assert_eq!(again.facts.tool_names, request.facts.tool_names);
+        assert_eq!(again.facts.tool_names(), request.facts.tool_names());
     }
     println!("{read} recorded requests, {} refused:", refused.len());
     for refusal in &refused {
