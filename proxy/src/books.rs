@@ -208,7 +208,7 @@ impl Bank for Books {
                     granted: taken.granted,
                     total: taken.used,
                 }),
-                Err(StoreError::Fenced) => Ok(Taken::Fenced),
+                Err(StoreError::Fenced(_)) => Ok(Taken::Fenced),
                 Err(error) => Err(error),
             }
         })
