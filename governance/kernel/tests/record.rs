@@ -99,7 +99,18 @@ impl Identity for Stage {
 }
 
 impl Authorization for Stage {
-    fn decide(&self, _: OffsetDateTime, _: &Principal, ask: &Ask, _: &Target) -> Verdict {
+    type Rules = ();
+
+    fn rules(&self) {}
+
+    fn decide(
+        &self,
+        (): &(),
+        _: OffsetDateTime,
+        _: &Principal,
+        ask: &Ask,
+        _: &Target,
+    ) -> Verdict {
         // Listed without a context, denied in one: a stream is the context.
         let denied = self.refuse_at == Some(Gate::Authorization) && ask.stream;
         let deny = if denied {
@@ -129,7 +140,7 @@ impl Authorization for Stage {
         target: &Target,
         _: &ToolCall<'_>,
     ) -> Verdict {
-        self.decide(at, who, ask, target)
+        self.decide(&(), at, who, ask, target)
     }
 }
 

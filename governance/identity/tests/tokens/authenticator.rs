@@ -9,7 +9,7 @@ use lattice_identity::{
 };
 use lattice_kernel::gates::Identity;
 use lattice_kernel::principal::{Auth, Level};
-use lattice_kernel::{Certificate, Code, Head, Principal, Refusal, Secret};
+use lattice_kernel::{Certificate, Code, Credential, Head, Principal, Refusal, Secret};
 use rand::SeedableRng as _;
 use time::ext::NumericalDuration;
 
@@ -63,9 +63,9 @@ async fn show(
     certificate: Option<&Arc<Certificate>>,
 ) -> Result<Arc<Principal>, Refusal> {
     let head = Head {
-        credential: credential.map(Secret::new),
+        credential: credential.map_or(Credential::None, |text| Credential::One(Secret::new(text))),
         certificate: certificate.cloned(),
-        source: None,
+        ..Head::default()
     };
     gate.identify(&head).await
 }

@@ -133,7 +133,9 @@ fn swaps_and_questions(seeded: bool, doubted: bool) {
 }
 
 fn ask(asked: &Asked, seeded: bool, doubted: bool) -> (u64, u64, Source) {
+    let set = asked.set();
     asked.ask(
+        &set,
         &Same { seeded },
         || doubted,
         |set, outcome| {
