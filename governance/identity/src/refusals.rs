@@ -85,6 +85,13 @@ pub(crate) fn token_without_team(issuer: &str, first: &str) -> Refusal {
     ))
 }
 
+/// What the token says of an organisation is a name that the store does not know.
+pub(crate) fn token_without_org(issuer: &str, org: &str) -> Refusal {
+    token_unknown().because(format!(
+        "a token of {issuer} was refused: its organisation {org:?} is not in the store; make it with `lattice org create`, or leave `claims.org` of the issuer out"
+    ))
+}
+
 pub(crate) fn token_expired() -> Refusal {
     refusal(
         Code::IdentityExpired,
@@ -105,6 +112,13 @@ pub(crate) fn holder_disabled() -> Refusal {
     refusal(
         Code::IdentityRevoked,
         "The user or agent behind this token or certificate is disabled; the gateway's administrator can enable it again.",
+    )
+}
+
+pub(crate) fn holder_deleted() -> Refusal {
+    refusal(
+        Code::IdentityRevoked,
+        "The user behind this token was deleted; the gateway's administrator can make it anew (`lattice user create`).",
     )
 }
 
