@@ -30,7 +30,12 @@ fn decisions(criterion: &mut Criterion) {
     };
     let policy = Policy::new(shipped(), bare);
     let known = principal();
-    assert!(policy.decide(&policy.rules(), at, &known, &ask, &target).decision.allows());
+    assert!(
+        policy
+            .decide(&policy.rules(), at, &known, &ask, &target)
+            .decision
+            .allows()
+    );
     group.bench_function("cached", |bencher| {
         bencher.iter(|| policy.decide(&policy.rules(), at, black_box(&known), &ask, &target));
     });

@@ -47,14 +47,7 @@ impl Authorization for Idle {
 
     fn rules(&self) {}
 
-    fn decide(
-        &self,
-        (): &(),
-        _: OffsetDateTime,
-        _: &Principal,
-        _: &Ask,
-        _: &Target,
-    ) -> Verdict {
+    fn decide(&self, (): &(), _: OffsetDateTime, _: &Principal, _: &Ask, _: &Target) -> Verdict {
         self.verdict.clone()
     }
 

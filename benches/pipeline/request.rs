@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use lattice_benches::{ask, small_chat, target};
 use lattice_dialects::openai::chat::ChatRequest;
-use lattice_kernel::{Arrival, Ask, Call, Credential, Draft, Head, Plan, Principal, Refusal, Secret};
+use lattice_kernel::{
+    Arrival, Ask, Call, Credential, Draft, Head, Plan, Principal, Refusal, Secret,
+};
 
 use crate::keys;
 

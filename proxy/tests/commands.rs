@@ -510,6 +510,8 @@ const UNDOING: &[&str] = &[
     "team delete research",
     "org delete acme",
     "certificate delete uri:spiffe://corp/agent/build",
+    "user delete ada",
+    "org delete acme",
 ];
 
 #[test]

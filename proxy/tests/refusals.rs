@@ -568,3 +568,58 @@ fn a_flood_of_strangers_is_counted_and_not_written_down_one_by_one() {
     );
     assert_eq!(leaves.last().unwrap()["kind"], "stop");
 }
+
+#[test]
+fn different_credentials_in_one_request_are_refused_in_every_dialect() {
+    let upstream = Upstream::start();
+    let gateway = Gateway::start(&config(&upstream, MODELS));
+    let (one, other) = (gateway.key("one", &[]), gateway.key("other", &[]));
+    let mut expected = Expected::of(&gateway);
+    let body = r#"{"model":"mock","messages":[{"role":"user","content":"hi"}],"input":"hi","max_tokens":9,"contents":[{"role":"user","parts":[{"text":"hi"}]}]}"#;
+    let send = |path: &str, headers: &[(&str, &str)]| {
+        let mut request = harness::agent()
+            .post(gateway.url(path))
+            .header("content-type", "application/json");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        harness::read(request.send(body).unwrap())
+    };
+    let (bearer, another) = (format!("Bearer {one}"), format!("Bearer {other}"));
+    for path in [
+        "/v1/chat/completions",
+        "/v1/responses",
+        "/v1/embeddings",
+        "/v1/messages",
+        "/v1/messages/count_tokens",
+        "/v1beta/models/mock:generateContent",
+        "/v1beta/models/mock:countTokens",
+    ] {
+        for headers in [
+            [("authorization", &*bearer), ("x-api-key", &*other)],
+            [("authorization", &*bearer), ("authorization", &*another)],
+            [("x-goog-api-key", &*one), ("api-key", &*other)],
+            [("x-api-key", &*one), ("x-api-key", "sk-of-somebody")],
+        ] {
+            let reply = send(path, &headers);
+            expected.refused(&reply, 401, "identity", "identity_unknown");
+            let why = "Several different credentials were sent";
+            assert!(reply.body.contains(why), "{path}: {}", reply.body);
+        }
+        let same = [("authorization", &*bearer), ("x-api-key", &*one)];
+        assert_ne!(send(path, &same).status, 401, "{path}");
+    }
+    let path = "/v1beta/models/mock:generateContent";
+    let reply = send(&format!("{path}?key={other}"), &[("x-goog-api-key", &one)]);
+    expected.refused(&reply, 401, "identity", "identity_unknown");
+    let reply = send(&format!("{path}?key={one}"), &[("x-goog-api-key", &one)]);
+    assert_ne!(reply.status, 401, "{}", reply.body);
+    assert_eq!(
+        gateway
+            .leaves()
+            .iter()
+            .filter(|leaf| leaf["code"] == "identity_unknown")
+            .count(),
+        expected.refusals.len()
+    );
+}

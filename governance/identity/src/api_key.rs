@@ -15,7 +15,9 @@ use time::OffsetDateTime;
 use crate::key::LatticeKey;
 use crate::pepper::Pepper;
 use crate::recall::{Freshness, Recall};
-use crate::refusals::{disabled, expired, missing, misspelt, revoked, several, unavailable, unknown};
+use crate::refusals::{
+    disabled, expired, missing, misspelt, revoked, several, unavailable, unknown,
+};
 use crate::store::{KeyRow, KeyStore, StoreFailure};
 
 /// How long a key is believed after the store last confirmed it.

@@ -42,8 +42,8 @@ impl AdminKey {
             .map_err(|error| StateError::Pepper(error.to_string()))?;
         let path = data_dir.join(FILE);
         let stored = store.setting(SETTING).await?;
-        let mut made = recover(&pepper, stored.as_deref(), &path)
-            .map_err(|source| failed(&path, source))?;
+        let mut made =
+            recover(&pepper, stored.as_deref(), &path).map_err(|source| failed(&path, source))?;
         let mac = match stored {
             Some(mac) => mac,
             None => {
@@ -119,11 +119,7 @@ impl AdminKey {
 
 /// Clears away what a crash left beside `path`: a key that counts is put there, where its
 /// owner looks for it, and any other is removed.
-fn recover(
-    pepper: &Pepper,
-    stored: Option<&str>,
-    path: &Path,
-) -> std::io::Result<Option<PathBuf>> {
+fn recover(pepper: &Pepper, stored: Option<&str>, path: &Path) -> std::io::Result<Option<PathBuf>> {
     let Some(folder) = path.parent() else {
         return Ok(None);
     };

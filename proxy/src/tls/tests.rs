@@ -75,7 +75,9 @@ type Entered = Result<Option<Vec<Box<str>>>, ()>;
 
 async fn enter(acceptor: &Acceptor, client: ClientConfig) -> Entered {
     let accepted = accepted(acceptor, client).await.ok_or(())?;
-    Ok(accepted.certificate.map(|shown| shown.certificate().names.clone()))
+    Ok(accepted
+        .certificate
+        .map(|shown| shown.certificate().names.clone()))
 }
 
 async fn accepted(acceptor: &Acceptor, client: ClientConfig) -> Option<Accepted<TcpStream>> {

@@ -263,14 +263,7 @@ impl Authorization for Stage {
 
     fn rules(&self) {}
 
-    fn decide(
-        &self,
-        (): &(),
-        _: OffsetDateTime,
-        _: &Principal,
-        _: &Ask,
-        _: &Target,
-    ) -> Verdict {
+    fn decide(&self, (): &(), _: OffsetDateTime, _: &Principal, _: &Ask, _: &Target) -> Verdict {
         let decision = Decision {
             allow: true,
             deny: vec![],

@@ -239,7 +239,10 @@ impl<D: Directory, C: Clock> Tokens<D, C> {
             holder.org = Some(org.ok_or_else(|| refusals::token_without_org(issuer, claimed))?);
         }
         if let Some(first) = who.teams.first() {
-            let team = self.team(&who.teams, holder.home()).await.map_err(unavailable)?;
+            let team = self
+                .team(&who.teams, holder.home())
+                .await
+                .map_err(unavailable)?;
             // Without a team it would escape the team's limits.
             holder.team = Some(team.ok_or_else(|| refusals::token_without_team(issuer, first))?);
         }

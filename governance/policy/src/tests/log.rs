@@ -52,7 +52,13 @@ fn logged(set: PolicySet) -> (Policy, Arc<Collected>) {
 
 fn ask(policy: &Policy, request: &Request) {
     let rules = policy.rules();
-    policy.decide(&rules, request.at, &request.who, &request.ask, &request.target());
+    policy.decide(
+        &rules,
+        request.at,
+        &request.who,
+        &request.ask,
+        &request.target(),
+    );
 }
 
 fn judge(policy: &Policy, arguments: &str) {
