@@ -127,8 +127,10 @@ fn recover(pepper: &Pepper, stored: Option<&str>, path: &Path) -> std::io::Resul
     for entry in std::fs::read_dir(folder)? {
         let entry = entry?;
         let name = entry.file_name();
+        // Once the number of the process stood there. Copies of others are theirs.
         let left = name.to_str().and_then(|name| name.strip_prefix(FILE));
-        if !left.is_some_and(|more| more.starts_with('.')) {
+        let left = left.and_then(|left| left.strip_prefix('.'));
+        if !left.is_some_and(|left| left == "new" || left.parse::<u32>().is_ok()) {
             continue;
         }
         let text = std::fs::read_to_string(entry.path())?;
