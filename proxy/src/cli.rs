@@ -45,6 +45,9 @@ enum Command {
     /// Make, list and revoke keys.
     #[command(subcommand)]
     Key(KeyCommand),
+    /// Replace the key that the admin listener asks for.
+    #[command(subcommand)]
+    AdminKey(AdminKeyCommand),
     /// Make, list and delete teams.
     #[command(subcommand)]
     Team(TeamCommand),
@@ -169,6 +172,14 @@ pub struct Listing {
     /// As JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+/// `lattice admin-key …`
+#[derive(Debug, Subcommand)]
+pub enum AdminKeyCommand {
+    /// Make another admin key, shown once; the old one stops working at once.
+    #[command(after_help = "Example:\n  lattice admin-key rotate --json")]
+    Rotate(Listing),
 }
 
 /// `lattice team …`
@@ -488,6 +499,7 @@ impl Cli {
             Command::Quickstart(options) => command::quickstart::run(config, &options),
             Command::Run(options) => command::run::run(config, &options),
             Command::Key(command) => command::key::run(config, command),
+            Command::AdminKey(command) => command::admin_key::run(config, command),
             Command::Team(command) => command::team::run(config, command),
             Command::Org(command) => command::org::run(config, command),
             Command::User(command) => command::user::run(config, command),

@@ -25,7 +25,8 @@ pub mod refusal;
 pub mod secret;
 
 pub use call::{
-    Action, Arrival, Ask, Balance, Body, Call, Dialect, Head, Plan, Routing, Target, Tool, ToolCall,
+    Action, Arrival, Ask, Balance, Body, Call, Credential, Dialect, Head, Plan, Routing, Target,
+    Tool, ToolCall,
 };
 pub use clock::{Clock, SystemClock};
 pub use draft::Draft;

@@ -1,6 +1,7 @@
 //! The commands. Exit codes: 0 done or sound, 1 a check failed, 2 used wrongly
 //! or could not be done.
 
+pub mod admin_key;
 pub mod agent;
 pub mod audit;
 pub mod budget;

@@ -337,7 +337,7 @@ pub struct Claims {
     pub team: Option<String>,
     /// Roles. Default: `roles`.
     pub roles: Option<String>,
-    /// The organisation, by name. Left out: that of team or user in the store.
+    /// The organisation, by name; one that the store does not know refuses. Left out: that of team or user in the store.
     pub org: Option<String>,
 }
 

@@ -259,7 +259,11 @@ impl Identity for Stage {
 }
 
 impl Authorization for Stage {
-    fn decide(&self, _: OffsetDateTime, _: &Principal, _: &Ask, _: &Target) -> Verdict {
+    type Rules = ();
+
+    fn rules(&self) {}
+
+    fn decide(&self, (): &(), _: OffsetDateTime, _: &Principal, _: &Ask, _: &Target) -> Verdict {
         let decision = Decision {
             allow: true,
             deny: vec![],
@@ -280,7 +284,7 @@ impl Authorization for Stage {
         target: &Target,
         _: &ToolCall<'_>,
     ) -> Verdict {
-        self.decide(at, who, ask, target)
+        self.decide(&(), at, who, ask, target)
     }
 }
 
