@@ -10,6 +10,7 @@ use lattice_policy::Input;
 use uuid::Uuid;
 
 use crate::catalog::Catalog;
+use crate::command::server::price_book;
 use crate::cli::PolicyExplain;
 use crate::command::CommandError;
 use crate::config::Config;
@@ -59,7 +60,7 @@ fn targets(
         };
         return Ok(vec![Arc::new(target)]);
     }
-    let plan = Catalog::new(config).plan(model).ok_or_else(|| {
+    let plan = Catalog::new(config, price_book(config)?).plan(model).ok_or_else(|| {
         CommandError::Usage(format!(
             "there is no model {model:?} in the configuration; `lattice model list` shows them, or name a --provider"
         ))
