@@ -1,9 +1,7 @@
 //! Who asks, and where it goes.
 
 use lattice_kernel::principal::Named;
-use lattice_kernel::{
-    Action, Ask, Bill, Dialect, NanoUsd, Price, Principal, Rates, Target, Usage,
-};
+use lattice_kernel::{Action, Ask, Bill, Dialect, NanoUsd, Price, Principal, Rates, Target, Usage};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use time::OffsetDateTime;
@@ -59,7 +57,12 @@ struct PerToken;
 
 impl Price for PerToken {
     fn bill(&self, usage: &Usage, _: OffsetDateTime) -> Option<Bill> {
-        Bill::new("bench".into(), "1".into(), usage, &Rates::flat(2_000, 8_000))
+        Bill::new(
+            "bench".into(),
+            "1".into(),
+            usage,
+            &Rates::flat(2_000, 8_000),
+        )
     }
 
     fn cost(&self, usage: &Usage) -> Option<NanoUsd> {

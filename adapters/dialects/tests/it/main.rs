@@ -28,3 +28,4 @@ mod support;
 mod to_openai;
 mod tools_removed;
 mod translated;
+mod usage;

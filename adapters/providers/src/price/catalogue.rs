@@ -161,7 +161,7 @@ impl std::fmt::Debug for CatalogPrice {
 }
 
 /// Asks what one class costs where a prompt of some length was read.
-struct Probe<'a> {
+pub(super) struct Probe<'a> {
     price: &'a CatalogPrice,
     input: u64,
     tier: Option<&'a Tier>,
@@ -172,6 +172,28 @@ struct Probe<'a> {
 const OUTPUT: f64 = 1e6;
 
 impl Probe<'_> {
+    /// What the list says of so much input and as much output, per token, in USD.
+    #[cfg(test)]
+    pub fn total(
+        calculator: &Calculator,
+        provider: &str,
+        model: &str,
+        input: u64,
+        at: OffsetDateTime,
+    ) -> Option<f64> {
+        #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
+        let length = input as f64;
+        let usage = Asked::from([
+            (UsageKey::INPUT_TOKENS, length),
+            (UsageKey::OUTPUT_TOKENS, length),
+        ]);
+        let request = PriceRequest::new(model, &usage)
+            .with_provider_id(provider)
+            .with_timestamp(at);
+        let found = calculator.calculate(&request).ok()?;
+        Some((found.input_price + found.output_price) / length)
+    }
+
     /// Pico-USD for one.
     fn rate(&self, class: Class) -> Option<u64> {
         #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]

@@ -3,6 +3,8 @@
 mod book;
 mod catalogue;
 mod entry;
+#[cfg(test)]
+mod tests;
 
 use std::sync::{Arc, LazyLock};
 
@@ -76,49 +78,4 @@ fn pico(usd: f64) -> Option<u64> {
         reason = "range checked here"
     )]
     (0.0..=1e12).contains(&pico).then_some(pico as u64)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use lattice_kernel::Tier;
-
-    #[test]
-    fn a_flat_price_charges_each_side_by_one_rate() {
-        let price = FlatPrice::per_mtok(0.15, 0.6).expect("valid");
-        let usage = Usage {
-            input: 3,
-            cached_input: 1,
-            output: 5,
-            reasoning: 2,
-            ..Usage::default()
-        };
-        // (2 + 1) × 150,000 + (3 + 2) × 600,000 pico-USD.
-        assert_eq!(price.cost(&usage), NanoUsd::new(3_450));
-        for wrong in [-1.0, f64::NAN, f64::INFINITY, 2e6] {
-            assert!(FlatPrice::per_mtok(wrong, 1.0).is_none(), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn a_flat_price_of_another_tier_is_an_estimate() {
-        let usage = Usage {
-            input: 1,
-            tier: Some(Tier::new("priority")),
-            ..Usage::default()
-        };
-        let estimated = |price: FlatPrice| {
-            let bill = price.bill(&usage, OffsetDateTime::UNIX_EPOCH);
-            bill.expect("affordable").estimated
-        };
-        assert!(estimated(FlatPrice::per_mtok(1.0, 1.0).expect("valid")));
-        assert!(!estimated(FlatPrice::free()));
-    }
-
-    #[test]
-    fn rates_are_rounded_up_and_noise_is_none() {
-        assert_eq!(pico(0.1 * 3.0 / 1e6), Some(300_000));
-        assert_eq!(pico(0.083_333_333_333 / 1e6), Some(83_334));
-        assert_eq!(pico(1.000_001), None);
-    }
 }

@@ -42,6 +42,7 @@ const PRICES: &[(&str, &str, [f64; 4])] = &[
         "claude-3-opus-20240229",
         [15.0, 1.5, 18.75, 75.0],
     ),
+    ("anthropic", "claude-fable-5", [10.0, 1.0, 12.5, 50.0]),
     ("anthropic", "claude-haiku-4-5", [1.0, 0.1, 1.25, 5.0]),
     (
         "anthropic",
@@ -449,12 +450,8 @@ fn every_recorded_reply_costs_what_the_table_says() {
             .find(|(at, model, _)| (*at, *model) == (provider, reply.model.as_str()));
         let price = price(reply.provider, &reply.model);
         let Some(((_, _, rates), price)) = listed.zip(price.clone()) else {
-            assert_eq!(
-                listed.is_some(),
-                price.is_some(),
-                "{provider} {}",
-                reply.model
-            );
+            let both = listed.is_some() == price.is_some();
+            assert!(both, "{provider} {}: {price:?}", reply.model);
             *unlisted
                 .entry(format!("{provider}/{}", reply.model))
                 .or_default() += 1;

@@ -177,7 +177,8 @@ pub fn read(json: &str) -> Option<Usage> {
 pub fn render(usage: &Usage) -> String {
     let cached = usage.cached_input.saturating_add(usage.cache_write);
     let mut rare = String::new();
-    if usage.cache_write > 0 {
+    // All of it for five minutes is what is understood where nothing is said.
+    if usage.cache_write_1h > 0 {
         rare = format!(
             r#","cache_creation":{{"ephemeral_5m_input_tokens":{},"ephemeral_1h_input_tokens":{}}}"#,
             usage.cache_write.saturating_sub(usage.cache_write_1h),
@@ -189,9 +190,16 @@ pub fn render(usage: &Usage) -> String {
         rare += &format!(r#","server_tool_use":{{"web_search_requests":{searches}}}"#);
     }
     let tier = usage.tier.as_ref().map(Tier::as_str);
-    if let Some(tier @ ("priority" | "batch")) = tier {
-        rare += &format!(r#","service_tier":"{tier}""#);
-    }
+    rare += &match tier {
+        Some(tier @ ("priority" | "batch" | "unknown")) => format!(r#","service_tier":"{tier}""#),
+        Some("fast") => r#","speed":"fast""#.into(),
+        Some(tier) => match tier.strip_prefix("geo-") {
+            Some(geo) => format!(r#","inference_geo":"{geo}""#),
+            // Of another provider's; there is no word for it here.
+            None => String::new(),
+        },
+        None => String::new(),
+    };
     format!(
         r#"{{"input_tokens":{},"cache_creation_input_tokens":{},"cache_read_input_tokens":{},"output_tokens":{},"output_tokens_details":{{"thinking_tokens":{}}}{rare}}}"#,
         usage.input.saturating_sub(cached),
