@@ -149,7 +149,7 @@ pub fn read(path: &Path) -> Result<Export, CommandError> {
     let failed = |why: String| CommandError::Failed(format!("{place}: {why}"));
     let file = File::open(path).map_err(|error| failed(error.to_string()))?;
     let mut rows = Rows::new(BufReader::new(file));
-    let mut next = |rows: &mut Rows<_>| {
+    let next = |rows: &mut Rows<_>| {
         let row = rows.next();
         row.map_err(|error| failed(format!("line {}: {error}", rows.line() + 1)))
     };

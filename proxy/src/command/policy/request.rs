@@ -10,9 +10,9 @@ use lattice_policy::Input;
 use uuid::Uuid;
 
 use crate::catalog::Catalog;
-use crate::command::server::price_book;
 use crate::cli::PolicyExplain;
 use crate::command::CommandError;
+use crate::command::server::price_book;
 use crate::config::Config;
 
 /// An input for each target of the model, named `PROVIDER/MODEL`.
