@@ -1,5 +1,6 @@
 //! The command line: every command, its arguments and its help, here and in `cli/`.
 
+pub mod cost;
 pub mod identity;
 
 use std::ffi::OsString;
@@ -10,6 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::command;
 
+use cost::CostCommand;
 use identity::{AgentCommand, CertificateCommand, OrgCommand, Owned, RoleCommand, UserCommand};
 
 /// High-performance inference gateway and AI governance proxy.
@@ -81,6 +83,9 @@ enum Command {
     /// Show budgets and what was spent.
     #[command(subcommand)]
     Budget(BudgetCommand),
+    /// Show how costs came about, and compare them with a provider's export.
+    #[command(subcommand)]
+    Cost(CostCommand),
     /// Find what is wrong with this machine, configuration or database, and the mend.
     #[command(after_help = "Example:\n  lattice doctor\n  lattice doctor --json")]
     Doctor(Listing),
@@ -511,6 +516,7 @@ impl Cli {
             Command::Policy(command) => command::policy::run(config, command),
             Command::Audit(command) => command::audit::run(config, command),
             Command::Budget(command) => command::budget::run(config, command),
+            Command::Cost(command) => command::cost::run(config, command),
             Command::Doctor(listing) => command::doctor::run(config, &listing),
             Command::Routes(listing) => command::routes::run(listing.json),
         };

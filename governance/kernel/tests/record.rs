@@ -16,8 +16,8 @@ use lattice_kernel::gates::{
 };
 use lattice_kernel::principal::Named;
 use lattice_kernel::{
-    Action, Clock as _, Code, Draft, Ending, Gate, Gates, Intended, NanoUsd, Outcome, Price,
-    Principal, Record, Refusal, SystemClock, ToolCall, Usage, pipeline,
+    Action, Bill, Clock as _, Code, Draft, Ending, Gate, Gates, Intended, NanoUsd, Outcome, Price,
+    Principal, Rates, Record, Refusal, SystemClock, ToolCall, Usage, pipeline,
 };
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -68,8 +68,17 @@ struct Stage {
 struct TwoPerToken;
 
 impl Price for TwoPerToken {
+    fn bill(&self, usage: &Usage, _: OffsetDateTime) -> Option<Bill> {
+        Bill::new(
+            "two".into(),
+            "test".into(),
+            usage,
+            &Rates::flat(2_000, 2_000),
+        )
+    }
     fn cost(&self, usage: &Usage) -> Option<NanoUsd> {
-        NanoUsd::new(usage.input.checked_add(usage.output)?.checked_mul(2)?)
+        self.bill(usage, OffsetDateTime::UNIX_EPOCH)
+            .map(|bill| bill.total)
     }
     fn source(&self) -> &str {
         "test"

@@ -7,6 +7,7 @@ pub mod audit;
 pub mod budget;
 pub mod certificate;
 pub mod config;
+pub mod cost;
 pub mod doctor;
 mod force;
 pub mod import;

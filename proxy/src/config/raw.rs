@@ -25,6 +25,8 @@ pub struct Raw {
     pub models: Vec<Model>,
     /// Who is recognised beside the holders of keys.
     pub identity: Identity,
+    /// What models cost, where the list that is built in does not say or is out of date.
+    pub prices: Prices,
     /// The Rego policy set.
     pub policy: Policy,
     /// Limits on what teams and keys may cost.
@@ -285,6 +287,15 @@ pub struct Price {
     pub input_usd_per_mtok: f64,
     /// Output.
     pub output_usd_per_mtok: f64,
+}
+
+/// What models cost. A `price` of a target wins over all of it.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Prices {
+    /// A file of prices, which is read again when it changes: the data of genai-prices, or an
+    /// object with `version`, `providers` (that data) and `prices` (your own, which win).
+    pub file: Option<PathBuf>,
 }
 
 /// Who is recognised beside the holders of keys.

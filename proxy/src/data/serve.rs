@@ -182,7 +182,8 @@ async fn models(
     head: Head,
     id: Option<&str>,
 ) -> pingora::Result<After> {
-    let listed = pipeline::list(&gateway.gates, draft, &head, gateway.catalog.models()).await;
+    let catalog = gateway.catalog.now();
+    let listed = pipeline::list(&gateway.gates, draft, &head, catalog.models()).await;
     let listed = match listed {
         Ok(listed) => listed,
         Err(refusal) => {
