@@ -30,15 +30,20 @@ fn decisions(criterion: &mut Criterion) {
     };
     let policy = Policy::new(shipped(), bare);
     let known = principal();
-    assert!(policy.decide(at, &known, &ask, &target).decision.allows());
+    assert!(
+        policy
+            .decide(&policy.rules(), at, &known, &ask, &target)
+            .decision
+            .allows()
+    );
     group.bench_function("cached", |bencher| {
-        bencher.iter(|| policy.decide(at, black_box(&known), &ask, &target));
+        bencher.iter(|| policy.decide(&policy.rules(), at, black_box(&known), &ask, &target));
     });
     assert_eq!(policy.counts().failures, 0);
 
     let policy = Policy::new(shipped(), Options::default());
     group.bench_function("cached, one in a hundred checked", |bencher| {
-        bencher.iter(|| policy.decide(at, black_box(&known), &ask, &target));
+        bencher.iter(|| policy.decide(&policy.rules(), at, black_box(&known), &ask, &target));
     });
     assert_eq!(policy.counts().shadow_mismatches, 0);
 
@@ -50,7 +55,7 @@ fn decisions(criterion: &mut Criterion) {
         bencher.iter(|| {
             number += 1;
             stranger.subject.named.id = Uuid::from_u128(number);
-            policy.decide(at, black_box(&stranger), &ask, &target)
+            policy.decide(&policy.rules(), at, black_box(&stranger), &ask, &target)
         });
     });
     let counts = policy.counts();

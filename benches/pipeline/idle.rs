@@ -43,7 +43,11 @@ impl Identity for Idle {
 }
 
 impl Authorization for Idle {
-    fn decide(&self, _: OffsetDateTime, _: &Principal, _: &Ask, _: &Target) -> Verdict {
+    type Rules = ();
+
+    fn rules(&self) {}
+
+    fn decide(&self, (): &(), _: OffsetDateTime, _: &Principal, _: &Ask, _: &Target) -> Verdict {
         self.verdict.clone()
     }
 
@@ -55,7 +59,7 @@ impl Authorization for Idle {
         target: &Target,
         _: &ToolCall<'_>,
     ) -> Verdict {
-        self.decide(at, who, ask, target)
+        self.decide(&(), at, who, ask, target)
     }
 }
 

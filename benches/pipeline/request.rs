@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use lattice_benches::{ask, small_chat, target};
 use lattice_dialects::openai::chat::ChatRequest;
-use lattice_kernel::{Arrival, Ask, Call, Draft, Head, Plan, Principal, Refusal, Secret};
+use lattice_kernel::{
+    Arrival, Ask, Call, Credential, Draft, Head, Plan, Principal, Refusal, Secret,
+};
 
 use crate::keys;
 
@@ -51,9 +53,9 @@ impl Sample {
 
     pub fn request(&self) -> Request<'_> {
         let head = Head {
-            credential: Some(Secret::new(keys::KEY)),
-            certificate: None,
+            credential: Credential::One(Secret::new(keys::KEY)),
             source: self.ask.source,
+            ..Head::default()
         };
         Request { head, sample: self }
     }

@@ -184,6 +184,16 @@ pub struct OutcomeRoom {
 
 impl Slot for OutcomeRoom {
     fn close(mut self, outcome: &Outcome) {
+        let lines = outcome.bill.iter().flat_map(|bill| &bill.lines);
+        let lines: Vec<_> = lines
+            .map(|line| leaf::Line {
+                class: line.class.as_str(),
+                count: line.count,
+                rate_pico_usd: line.rate,
+                cost_nano_usd: line.cost.as_i64(),
+            })
+            .collect();
+        let bill = outcome.bill.as_ref().map(|bill| (bill, &*lines));
         let leaf = leaf::Outcome {
             at: timestamp(SystemClock.now()),
             request_id: self.request_id,
@@ -195,13 +205,21 @@ impl Slot for OutcomeRoom {
             model: outcome.model.as_deref(),
             attempts: outcome.attempts,
             abandoned: outcome.abandoned,
-            usage: outcome.usage.map(|usage| leaf::Usage {
+            usage: outcome.usage.as_ref().map(|usage| leaf::Usage {
                 input: usage.input,
                 cached_input: usage.cached_input,
                 cache_write: usage.cache_write,
                 output: usage.output,
                 reasoning: usage.reasoning,
+                tier: None,
             }),
+            bill: bill.map(|(bill, lines)| leaf::Bill {
+                price: &bill.price,
+                version: &bill.version,
+                lines,
+            }),
+            abandoned_nano_usd: None,
+            reserved_nano_usd: outcome.reserved.map(NanoUsd::as_i64),
             cost_nano_usd: outcome.cost.map(NanoUsd::as_i64),
             estimated: outcome.estimated,
             ttft_us: outcome.first_byte.map(micros),

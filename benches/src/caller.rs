@@ -1,9 +1,10 @@
 //! Who asks, and where it goes.
 
 use lattice_kernel::principal::Named;
-use lattice_kernel::{Action, Ask, Dialect, NanoUsd, Price, Principal, Target, Usage};
+use lattice_kernel::{Action, Ask, Bill, Dialect, NanoUsd, Price, Principal, Rates, Target, Usage};
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::chat::MODEL;
@@ -55,9 +56,18 @@ pub fn target() -> Target {
 struct PerToken;
 
 impl Price for PerToken {
+    fn bill(&self, usage: &Usage, _: OffsetDateTime) -> Option<Bill> {
+        Bill::new(
+            "bench".into(),
+            "1".into(),
+            usage,
+            &Rates::flat(2_000, 8_000),
+        )
+    }
+
     fn cost(&self, usage: &Usage) -> Option<NanoUsd> {
-        let input = usage.input.checked_mul(2)?;
-        NanoUsd::new(usage.output.checked_mul(8)?.checked_add(input)?)
+        let bill = self.bill(usage, OffsetDateTime::UNIX_EPOCH)?;
+        Some(bill.total)
     }
 
     fn source(&self) -> &str {

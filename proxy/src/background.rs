@@ -16,6 +16,7 @@ use tokio::time::{Instant, sleep};
 use crate::changes;
 use crate::gateway::Gateway;
 use crate::policies;
+use crate::prices;
 use crate::watch::Watch;
 
 /// How often the house is kept, and the database looked after.
@@ -38,6 +39,7 @@ pub fn start(
     gateway: &Arc<Gateway>,
     managed: Option<&Arc<Managed>>,
     policy_files: Watch,
+    price_file: Option<Watch>,
 ) -> Background {
     let mut periodic = JoinSet::new();
     periodic.spawn(changes::hear(gateway.clone()));
@@ -45,6 +47,9 @@ pub fn start(
     periodic.spawn(keep_house(gateway.clone()));
     periodic.spawn(keep_books(gateway.clone()));
     periodic.spawn(policies::follow(gateway.clone(), policy_files));
+    if let Some(price_file) = price_file {
+        periodic.spawn(prices::follow(gateway.clone(), price_file));
+    }
     for (index, issuer) in gateway.gates.identity.tokens.issuers().enumerate() {
         periodic.spawn(keep_keys(gateway.clone(), index, issuer.to_owned()));
     }

@@ -7,18 +7,36 @@ use std::sync::Arc;
 
 use http::Uri;
 use lattice_kernel::{Clock, Plan, Price, Routing, SystemClock, Target};
-use lattice_providers::{CatalogPrice, FlatPrice, Kind, Place, Prices, Provider};
+use lattice_providers::price::Model;
+use lattice_providers::{FlatPrice, Kind, Place, PriceBook, Prices, Provider};
+use parking_lot::{Mutex, RwLock};
 
 use crate::config::Config;
 use crate::config::checked::{self, DEFAULT_OUTPUT_CAP, DEFAULT_RETRIES};
 
-/// What clients may ask for.
+/// What clients may ask for, at the prices of the day. Other prices take the place of
+/// these in one step; whoever holds a plan keeps those that it began with.
 pub struct Catalog {
+    models: Vec<checked::Model>,
+    pricer: Pricer,
+    now: RwLock<Arc<Priced>>,
+}
+
+/// The models and what they cost.
+pub struct Priced {
     models: BTreeMap<Arc<str>, Plan>,
     /// The targets of all models, by provider and by the model's name there.
-    targets: HashMap<(Arc<str>, Arc<str>), Arc<Target>>,
-    pricer: Pricer,
+    targets: HashMap<TargetName, Arc<Target>>,
+    /// Targets that were asked for by their own names, so that a price is looked for once.
+    others: Mutex<HashMap<TargetName, Arc<Target>>>,
+    book: Arc<PriceBook>,
 }
+
+/// A provider, and its own name of a model.
+type TargetName = (Arc<str>, Arc<str>);
+
+/// Callers choose these names, so that no more of them are kept.
+const MOST_OTHERS: usize = 256;
 
 /// Finds prices and builds targets.
 struct Pricer {
@@ -30,7 +48,7 @@ struct Pricer {
 
 impl Catalog {
     /// The models of `config`, each target with its price.
-    pub fn new(config: &Config) -> Self {
+    pub fn new(config: &Config, book: PriceBook) -> Self {
         let providers = config.providers.iter().map(|provider: &Provider| {
             let base_url = config
                 .base_urls
@@ -45,11 +63,51 @@ impl Catalog {
             local_or_not: config.local_or_not.clone(),
             clock: Arc::new(SystemClock),
         };
-        let models = config.models.iter().map(|model| {
+        Self {
+            now: RwLock::new(Arc::new(Priced::new(&config.models, &pricer, book))),
+            models: config.models.clone(),
+            pricer,
+        }
+    }
+
+    /// As it is now.
+    pub fn now(&self) -> Arc<Priced> {
+        self.now.read().clone()
+    }
+
+    /// Puts these prices in force.
+    pub fn reprice(&self, book: PriceBook) {
+        let priced = Arc::new(Priced::new(&self.models, &self.pricer, book));
+        *self.now.write() = priced;
+    }
+
+    /// The model's name and its targets. `provider/model` names a model of a
+    /// configured provider directly; such a plan is made for the one request.
+    pub fn plan(&self, name: &str) -> Option<(Arc<str>, Plan)> {
+        let now = self.now();
+        if let Some((name, plan)) = now.models.get_key_value(name) {
+            return Some((name.clone(), plan.clone()));
+        }
+        let (provider, model) = name.split_once('/')?;
+        let (provider, _) = self.pricer.providers.get_key_value(provider)?;
+        if model.is_empty()
+            || model.len() > 200
+            || !model.bytes().all(|byte| byte.is_ascii_graphic())
+        {
+            return None;
+        }
+        let target = (provider.clone(), model.into());
+        Some((name.into(), alone(now.target(target, &self.pricer))))
+    }
+}
+
+impl Priced {
+    fn new(models: &[checked::Model], pricer: &Pricer, book: PriceBook) -> Self {
+        let models = models.iter().map(|model| {
             let targets: Vec<_> = model
                 .targets
                 .iter()
-                .map(|target| pricer.target(target))
+                .map(|target| pricer.target(target, &book))
                 .collect();
             (model.name.clone(), Plan::new(targets).routed(model.routing))
         });
@@ -64,36 +122,33 @@ impl Catalog {
         Self {
             targets: targets.collect(),
             models,
-            pricer,
+            others: Mutex::default(),
+            book: Arc::new(book),
         }
     }
 
-    /// The model's name and its targets. `provider/model` names a model of a
-    /// configured provider directly; such a plan is made for the one request.
-    pub fn plan(&self, name: &str) -> Option<(Arc<str>, Plan)> {
-        if let Some((name, plan)) = self.models.get_key_value(name) {
-            return Some((name.clone(), plan.clone()));
+    /// The target of that name: what is configured of it, its price above all, holds by
+    /// this name too.
+    fn target(&self, name: TargetName, pricer: &Pricer) -> Arc<Target> {
+        if let Some(target) = self.targets.get(&name) {
+            return target.clone();
         }
-        let (provider, model) = name.split_once('/')?;
-        let (provider, _) = self.pricer.providers.get_key_value(provider)?;
-        if model.is_empty()
-            || model.len() > 200
-            || !model.bytes().all(|byte| byte.is_ascii_graphic())
-        {
-            return None;
-        }
-        // What is configured of it, its price above all, holds by this name too.
-        if let Some(target) = self.targets.get(&(provider.clone(), model.into())) {
-            return Some((name.into(), alone(target.clone())));
+        if let Some(target) = self.others.lock().get(&name) {
+            return target.clone();
         }
         let target = checked::Target {
-            provider: provider.clone(),
-            model: model.into(),
+            provider: name.0.clone(),
+            model: name.1.clone(),
             price: None,
             max_output_tokens: DEFAULT_OUTPUT_CAP,
             weight: NonZeroU32::MIN,
         };
-        Some((name.into(), alone(self.pricer.target(&target))))
+        let target = pricer.target(&target, &self.book);
+        let mut others = self.others.lock();
+        if others.len() < MOST_OTHERS {
+            others.insert(name, target.clone());
+        }
+        target
     }
 
     /// The targets of all models.
@@ -104,6 +159,11 @@ impl Catalog {
     /// The configured models, in the order of their names.
     pub fn models(&self) -> impl Iterator<Item = (&str, &Plan)> {
         self.models.iter().map(|(name, plan)| (&**name, plan))
+    }
+
+    /// The name and version of the file of prices, where there is one.
+    pub fn prices(&self) -> Option<&str> {
+        self.book.version()
     }
 }
 
@@ -116,13 +176,13 @@ fn alone(target: Arc<Target>) -> Plan {
 }
 
 impl Pricer {
-    fn target(&self, target: &checked::Target) -> Arc<Target> {
+    fn target(&self, target: &checked::Target, book: &PriceBook) -> Arc<Target> {
         Arc::new(Target {
             provider: target.provider.clone(),
             model: target.model.clone(),
             classification: self.classifications.get(&target.provider).cloned(),
             local: self.local(&target.provider),
-            price: self.price(target),
+            price: self.price(target, book),
             max_output_tokens: target.max_output_tokens,
             weight: target.weight,
         })
@@ -142,20 +202,28 @@ impl Pricer {
             })
     }
 
-    /// A price of the target's own, else the catalogue's. Models on one's own
-    /// machine cost nothing unless somebody says otherwise.
-    fn price(&self, target: &checked::Target) -> Option<Arc<dyn Price>> {
+    /// A price of the target's own, else the book's. Models on one's own machine cost
+    /// nothing unless somebody says otherwise.
+    fn price(&self, target: &checked::Target, book: &PriceBook) -> Option<Arc<dyn Price>> {
         if let Some(price) = target.price {
             return Some(Arc::new(price));
         }
         let (kind, base_url) = self.providers.get(&target.provider)?;
-        let provider_id = match kind.prices() {
+        let listed_as = match kind.prices() {
             Prices::Provider(id) => Some(id),
-            Prices::BaseUrl => None,
-            Prices::Free => return Some(Arc::new(FlatPrice::FREE)),
+            Prices::BaseUrl | Prices::Free => None,
         };
-        let found = CatalogPrice::find(provider_id, base_url, &target.model, self.clock.clone())?;
-        Some(Arc::new(found))
+        let model = Model {
+            provider: &target.provider,
+            listed_as,
+            base_url,
+            model: &target.model,
+        };
+        if let Prices::Free = kind.prices() {
+            let own = book.own(model, &self.clock);
+            return Some(own.unwrap_or_else(|| Arc::new(FlatPrice::free())));
+        }
+        book.find(model, &self.clock)
     }
 }
 
@@ -179,7 +247,39 @@ mod tests {
     use lattice_kernel::{Balance, Usage};
 
     use super::*;
-    use crate::config::load::parse;
+    use crate::config::load::{ConfigError, parse};
+
+    fn listed(config: Result<Config, ConfigError>) -> Catalog {
+        Catalog::new(&config.expect("sound"), PriceBook::built_in())
+    }
+
+    #[test]
+    fn other_prices_are_for_those_who_come_after() {
+        let text = "providers: { own: { kind: openai_compatible, base_url: http://127.0.0.1:9/v1 }, here: { kind: llama_cpp, model_dir: . } }\n\
+                    models: [ { name: m, targets: [ { provider: own, model: big } ] } ]";
+        let raw = parse(Path::new("lattice.yaml"), text).expect("well-formed");
+        let catalog = listed(Config::check(raw, Path::new("")));
+        let usage = Usage {
+            input: 1_000_000,
+            ..Usage::default()
+        };
+        let cost = |plan: &Plan| {
+            let price = plan.targets()[0].price.clone()?;
+            price.cost(&usage).map(|cost| cost.to_string())
+        };
+        let plan = |name: &str| catalog.plan(name).expect("known").1;
+        let under_way = plan("m");
+        assert_eq!(cost(&under_way), None, "no list has it");
+        assert_eq!(cost(&plan("here/any")).as_deref(), Some("0"));
+        let book = r#"{"prices":[
+            {"provider":"own","model":"*","usd_per_mtok":{"input":3,"output":4}},
+            {"provider":"here","model":"any","usd_per_mtok":{"input":1,"output":1}}]}"#;
+        catalog.reprice(PriceBook::read("prices.json", book).expect("sound"));
+        assert_eq!(cost(&under_way), None, "it keeps what it began with");
+        for (name, expected) in [("m", "3"), ("own/other", "3"), ("here/any", "1")] {
+            assert_eq!(cost(&plan(name)).as_deref(), Some(expected), "{name}");
+        }
+    }
 
     #[test]
     fn a_target_keeps_its_price_under_its_providers_name() {
@@ -187,7 +287,7 @@ mod tests {
                     models: [ { name: m, targets: [ { provider: own, model: big, price: \
                     { input_usd_per_mtok: 1, output_usd_per_mtok: 2 }, max_output_tokens: 7 } ] } ]";
         let raw = parse(Path::new("lattice.yaml"), text).expect("well-formed");
-        let catalog = Catalog::new(&Config::check(raw, Path::new("")).expect("sound"));
+        let catalog = listed(Config::check(raw, Path::new("")));
         let cost = |name: &str| {
             let (_, plan) = catalog.plan(name)?;
             let usage = Usage {
@@ -212,7 +312,7 @@ mod tests {
                 "providers: {{ own: {{ kind: openai_compatible, base_url: \"{base_url}\"{more} }} }}"
             );
             let raw = parse(Path::new("lattice.yaml"), &text).expect("well-formed");
-            let catalog = Catalog::new(&Config::check(raw, Path::new("")).expect("sound"));
+            let catalog = listed(Config::check(raw, Path::new("")));
             let (_, plan) = catalog.plan("own/m").expect("known");
             plan.targets()[0].local
         };
@@ -241,7 +341,7 @@ mod tests {
             Config::check(raw, Path::new(""))
         };
         let walked = |model: &str, target: &str, name: &str| {
-            let catalog = Catalog::new(&check(model, target).expect("sound"));
+            let catalog = listed(check(model, target));
             let (_, plan) = catalog.plan(name).expect("known");
             let Routing { balance, retries } = plan.routing();
             (balance, retries, plan.targets()[0].weight.get())

@@ -75,7 +75,8 @@ impl Changes {
             let roles = roles.inspect_err(|error| {
                 tracing::error!(%error, "the store's roles were not taken over");
             });
-            budgets.and(roles)?;
+            let admin = in_time(gateway.admin_key.refresh(&gateway.store)).await;
+            budgets.and(roles).and(admin)?;
             self.seen = Some(revision);
         }
         gateway.gates.authorization.refreshed(SystemClock.now());

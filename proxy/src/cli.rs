@@ -1,5 +1,6 @@
 //! The command line: every command, its arguments and its help, here and in `cli/`.
 
+pub mod cost;
 pub mod identity;
 
 use std::ffi::OsString;
@@ -10,6 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::command;
 
+use cost::CostCommand;
 use identity::{AgentCommand, CertificateCommand, OrgCommand, Owned, RoleCommand, UserCommand};
 
 /// High-performance inference gateway and AI governance proxy.
@@ -45,6 +47,9 @@ enum Command {
     /// Make, list and revoke keys.
     #[command(subcommand)]
     Key(KeyCommand),
+    /// Replace the key that the admin listener asks for.
+    #[command(subcommand)]
+    AdminKey(AdminKeyCommand),
     /// Make, list and delete teams.
     #[command(subcommand)]
     Team(TeamCommand),
@@ -78,6 +83,9 @@ enum Command {
     /// Show budgets and what was spent.
     #[command(subcommand)]
     Budget(BudgetCommand),
+    /// Show how costs came about, and compare them with a provider's export.
+    #[command(subcommand)]
+    Cost(CostCommand),
     /// Find what is wrong with this machine, configuration or database, and the mend.
     #[command(after_help = "Example:\n  lattice doctor\n  lattice doctor --json")]
     Doctor(Listing),
@@ -169,6 +177,14 @@ pub struct Listing {
     /// As JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+/// `lattice admin-key …`
+#[derive(Debug, Subcommand)]
+pub enum AdminKeyCommand {
+    /// Make another admin key, shown once; the old one stops working at once.
+    #[command(after_help = "Example:\n  lattice admin-key rotate --json")]
+    Rotate(Listing),
 }
 
 /// `lattice team …`
@@ -562,6 +578,7 @@ impl Cli {
             Command::Quickstart(options) => command::quickstart::run(config, &options),
             Command::Run(options) => command::run::run(config, &options),
             Command::Key(command) => command::key::run(config, command),
+            Command::AdminKey(command) => command::admin_key::run(config, command),
             Command::Team(command) => command::team::run(config, command),
             Command::Org(command) => command::org::run(config, command),
             Command::User(command) => command::user::run(config, command),
@@ -573,6 +590,7 @@ impl Cli {
             Command::Policy(command) => command::policy::run(config, command),
             Command::Audit(command) => command::audit::run(config, command),
             Command::Budget(command) => command::budget::run(config, command),
+            Command::Cost(command) => command::cost::run(config, command),
             Command::Doctor(listing) => command::doctor::run(config, &listing),
             Command::Routes(listing) => command::routes::run(listing.json),
         };

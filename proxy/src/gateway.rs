@@ -1,5 +1,6 @@
 //! One gateway: the five gates over their stores, and what the data path needs.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -47,6 +48,8 @@ pub struct Gateway {
     pub policies: Policies,
     /// What clients may ask for.
     pub catalog: Catalog,
+    /// The file that its prices come from, if there is one.
+    pub prices: Option<PathBuf>,
     /// Counters.
     pub metrics: Metrics,
     /// Requests under way.

@@ -150,6 +150,7 @@ pub fn announce(addresses: Addresses, gateway: &Gateway) {
     let Addresses { clients, admin } = addresses;
     let configured = gateway
         .catalog
+        .now()
         .models()
         .next()
         .map(|(name, _)| name.to_owned());

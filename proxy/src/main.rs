@@ -20,6 +20,7 @@ mod gateway;
 mod listen;
 mod metrics;
 mod policies;
+mod prices;
 mod say;
 mod state;
 mod tls;

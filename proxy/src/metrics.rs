@@ -194,6 +194,7 @@ impl Metrics {
             codes
                 .flat_map(move |code| Dialect::ALL.map(|dialect| (dialect.as_str(), outcome, code)))
         });
+        let catalog = catalog.now();
         let targets = catalog
             .models()
             .flat_map(|(_, plan)| plan.targets().to_vec());

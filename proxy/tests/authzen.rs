@@ -167,6 +167,42 @@ fn decisions_are_made_for_whoever_holds_the_admin_key() {
     assert!(!gateway.log().contains(&key), "the log does not hold it");
 }
 
+#[test]
+fn another_admin_key_counts_at_once_and_the_old_one_no_more() {
+    let upstream = Upstream::start();
+    let mut gateway = gateway(&upstream);
+    let old = admin_key(&gateway);
+    let status = |gateway: &Gateway, key: &str| {
+        let question = about("ada").to_string();
+        admin(gateway, EVALUATION, Some(key), Some(&question)).status
+    };
+    assert_eq!(status(&gateway, &old), 200);
+    let said = gateway.lattice(&["admin-key", "rotate"]);
+    assert!(said.contains("in force on 1 gateway"), "{said}");
+    let new = said.lines().nth(1).unwrap().to_owned();
+    assert_eq!(status(&gateway, &old), 401);
+    assert_eq!(status(&gateway, &new), 200);
+    let data = gateway.path().join("data");
+    assert!(!data.join("admin.key").exists(), "what it held is void");
+
+    let issued: Value =
+        serde_json::from_str(&gateway.lattice(&["admin-key", "rotate", "--json"])).unwrap();
+    let last = issued["key"].as_str().unwrap().to_owned();
+    assert_eq!(status(&gateway, &new), 401);
+    assert_eq!(status(&gateway, &last), 200);
+
+    // What a crash can leave: a key that never counted, and one that nobody was told.
+    gateway.stop();
+    std::fs::write(data.join("admin.key.4711"), format!("{old}\n")).unwrap();
+    std::fs::write(data.join("admin.key.new"), format!("{last}\n")).unwrap();
+    gateway.launch();
+    assert_eq!(admin_key(&gateway), last);
+    assert!(!data.join("admin.key.4711").exists());
+    assert!(!data.join("admin.key.new").exists());
+    assert_eq!(status(&gateway, &last), 200);
+    assert!(!gateway.log().contains(&last), "the log does not hold it");
+}
+
 fn lines(path: &Path) -> Vec<Value> {
     let text = std::fs::read_to_string(path).unwrap_or_default();
     text.lines()

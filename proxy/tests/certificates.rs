@@ -99,3 +99,67 @@ fn a_certificate_stands_for_the_agent_that_it_was_given_to() {
         (401, "identity_unknown")
     );
 }
+
+/// Only TLS tells that a certificate is revoked, and only at the handshake: whoever keeps a
+/// connection open must not outlive the list that names it.
+#[test]
+fn a_certificate_that_is_revoked_is_refused_on_its_open_connection() {
+    let (server, clients) = (Authority::new("server CA"), Authority::new("client CA"));
+    let upstream = Upstream::start();
+    let files = "cert: tls.crt, key: tls.key, client_ca: ca.crt, client_crl: revoked.pem";
+    let tls = format!(
+        "drain_seconds: 20, tls: {{ {files}, client_auth: optional }}, admin_tls: {{ {files} }}"
+    );
+    let settings = config(
+        &upstream,
+        &format!(
+            "models:\n  - {{ name: small, {TARGET} }}\n\
+             identity: {{ certificates: [ {{ name: \"cn:build\", agent: build, roles: [member] }} ] }}\n"
+        ),
+    );
+    let mut gateway = Gateway::prepare(&settings.replace("drain_seconds: 20", &tls), &[]);
+    let (own, revoked) = (server.server(1), gateway.path().join("revoked.pem"));
+    for (name, text) in [
+        ("tls.crt", &own.cert),
+        ("tls.key", &own.key),
+        ("ca.crt", &clients.pem()),
+    ] {
+        std::fs::write(gateway.path().join(name), text).unwrap();
+    }
+    std::fs::write(&revoked, clients.revocations(&[6], 3000)).unwrap();
+    gateway.launch();
+    let build = clients.issue("build", |params| params.serial_number = Some(7.into()));
+    let client = server.client(Some(&build));
+    let open = |address: &str| Secure::open(address, &client).unwrap();
+    let key = gateway.key("k", &[]);
+    let (mut bare, mut keyed) = (open(&gateway.clients), open(&gateway.clients));
+    let mut admin = open(&gateway.admin);
+    for (connection, key) in [(&mut bare, None), (&mut keyed, Some(&*key))] {
+        connection.send(get("/v1/models", key));
+        assert_eq!(connection.reply().status, 200);
+    }
+    admin.send(get("/healthz", None));
+    assert_eq!(admin.reply().status, 200);
+
+    std::fs::write(&revoked, clients.revocations(&[6, 7], 3000)).unwrap();
+    let patience = std::time::Duration::from_secs(10);
+    harness::eventually(patience, "the list is taken over", || {
+        gateway
+            .log()
+            .matches("new handshakes use the files")
+            .count()
+            == 2
+    });
+    for (connection, key) in [(&mut bare, None), (&mut keyed, Some(&*key))] {
+        connection.send(get("/v1/models", key));
+        let reply = connection.reply();
+        let found = (reply.status, reply.code());
+        assert_eq!(found, (401, "identity_revoked".into()), "{}", reply.body);
+        assert!(connection.reply_or_close().is_none(), "it is closed");
+    }
+    admin.send(get("/healthz", None));
+    assert!(
+        admin.reply_or_close().is_none(),
+        "nor is the admin's served"
+    );
+}

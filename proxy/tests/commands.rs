@@ -328,6 +328,7 @@ fn help_has_an_example_for_every_command() {
       quickstart   From nothing to a governed answer of a model on this machine
       run          Run a command with a gateway of its own, and end with it
       key          Make, list and revoke keys
+      admin-key    Replace the key that the admin listener asks for
       team         Make, list and delete teams
       org          Make, list and delete organisations
       user         Make, list, disable and delete users
@@ -509,6 +510,8 @@ const UNDOING: &[&str] = &[
     "team delete research",
     "org delete acme",
     "certificate delete uri:spiffe://corp/agent/build",
+    "user delete ada",
+    "org delete acme",
 ];
 
 #[test]

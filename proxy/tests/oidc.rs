@@ -134,6 +134,12 @@ fn a_token_of_each_algorithm_is_served_as_a_key_is() {
         1,
         "keys are fetched, not asked for each time"
     );
+    let ready = gateway.readyz().json();
+    let part = &ready["parts"]["oidc"];
+    assert_eq!(part["ok"], true, "{ready}");
+    let state = part["state"].as_str().unwrap();
+    assert!(state.starts_with(&provider.issuer), "{state}");
+    assert!(state.contains("keys, fetched"), "{state}");
 
     let leaves = gateway.leaves();
     let recorded = of_kind(&leaves, "intent")[0].to_string();
@@ -287,4 +293,13 @@ fn a_provider_that_is_away_is_told_from_a_token_that_does_not_count() {
     assert!(said.contains("identity provider does not answer"), "{said}");
     let log = gateway.log();
     assert!(log.contains("the provider's keys cannot be had"), "{log}");
+    let ready = gateway.readyz();
+    assert_eq!(ready.status, 200, "keys of the gateway are served");
+    let part = &ready.json()["parts"]["oidc"];
+    assert_eq!(part["ok"], false, "{part}");
+    let state = part["state"].as_str().unwrap();
+    assert!(
+        state.contains("no keys yet, cannot be fetched for"),
+        "{state}"
+    );
 }

@@ -568,3 +568,64 @@ fn a_flood_of_strangers_is_counted_and_not_written_down_one_by_one() {
     );
     assert_eq!(leaves.last().unwrap()["kind"], "stop");
 }
+
+#[test]
+fn different_credentials_in_one_request_are_refused_in_every_dialect() {
+    let upstream = Upstream::start();
+    let gateway = Gateway::start(&config(&upstream, MODELS));
+    let (one, other) = (gateway.key("one", &[]), gateway.key("other", &[]));
+    let mut refused = 0;
+    let mut is_refused = |reply: &Reply| {
+        let body = reply.json();
+        assert_eq!(
+            (reply.status, &body["lattice"]["code"]),
+            (401, &"identity_unknown".into())
+        );
+        let why = "Several different credentials were sent";
+        assert!(reply.body.contains(why), "{body}");
+        refused += 1;
+    };
+    let body = r#"{"model":"mock","messages":[{"role":"user","content":"hi"}],"input":"hi","max_tokens":9,"contents":[{"role":"user","parts":[{"text":"hi"}]}]}"#;
+    let send = |path: &str, headers: &[(&str, &str)]| {
+        let mut request = harness::agent()
+            .post(gateway.url(path))
+            .header("content-type", "application/json");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        harness::read(request.send(body).unwrap())
+    };
+    let (bearer, another) = (format!("Bearer {one}"), format!("Bearer {other}"));
+    for path in [
+        "/v1/chat/completions",
+        "/v1/responses",
+        "/v1/embeddings",
+        "/v1/messages",
+        "/v1/messages/count_tokens",
+        "/v1beta/models/mock:generateContent",
+        "/v1beta/models/mock:countTokens",
+    ] {
+        for headers in [
+            [("authorization", &*bearer), ("x-api-key", &*other)],
+            [("authorization", &*bearer), ("authorization", &*another)],
+            [("x-goog-api-key", &*one), ("api-key", &*other)],
+            [("x-api-key", &*one), ("x-api-key", "sk-of-somebody")],
+        ] {
+            is_refused(&send(path, &headers));
+        }
+        let same = [("authorization", &*bearer), ("x-api-key", &*one)];
+        assert_ne!(send(path, &same).status, 401, "{path}");
+    }
+    let path = "/v1beta/models/mock:generateContent";
+    is_refused(&send(
+        &format!("{path}?key={other}"),
+        &[("x-goog-api-key", &one)],
+    ));
+    let reply = send(&format!("{path}?key={one}"), &[("x-goog-api-key", &one)]);
+    assert_ne!(reply.status, 401, "{}", reply.body);
+    let recorded = gateway.leaves();
+    let recorded = recorded
+        .iter()
+        .filter(|leaf| leaf["code"] == "identity_unknown");
+    assert_eq!(recorded.count(), refused, "each has its leaf");
+}

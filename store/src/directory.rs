@@ -73,7 +73,8 @@ macro_rules! select_holders {
 }
 
 impl Store {
-    /// The user or agent that `handle` leads to, also if it is disabled.
+    /// The user or agent that `handle` leads to, also if it is disabled; neither where
+    /// tokens named a user that was deleted.
     pub(crate) async fn find_holder(
         &self,
         handle: &Handle,
@@ -81,8 +82,11 @@ impl Store {
         let found = match handle {
             Handle::Token { issuer, subject } => {
                 select_holders!(
-                    "from app_user u left join agent a on false",
-                    "where u.issuer = $1 and u.subject = $2",
+                    "from (select $1::text as issuer, $2::text as subject) w
+                     left join app_user u on u.issuer = w.issuer and u.subject = w.subject
+                     left join agent a on false",
+                    "where u.id is not null or exists
+                     (select 1 from deleted_subject d where d.issuer = w.issuer and d.subject = w.subject)",
                     issuer,
                     subject
                 )
@@ -136,6 +140,14 @@ impl Store {
             name
         );
         Ok(from_team.fetch_optional(&self.pool).await?)
+    }
+
+    /// The organisation of this name.
+    pub(crate) async fn find_org(&self, name: &str) -> Result<Option<(Uuid, String)>, StoreError> {
+        let found = sqlx::query!("select id, name from org where name = $1", name)
+            .fetch_optional(&self.pool)
+            .await?;
+        Ok(found.map(|org| (org.id, org.name)))
     }
 
     /// Declares whose certificate it is; `Conflict` if the name is taken, `Missing` if there

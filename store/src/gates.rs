@@ -37,6 +37,14 @@ impl Directory for Store {
         let row = in_time(self.find_team(name)).await?;
         Ok(row.map(holder).transpose()?.and_then(|holder| holder.team))
     }
+
+    async fn org(&self, name: &str) -> Result<Option<Named>, StoreFailure> {
+        let found = in_time(self.find_org(name)).await?;
+        Ok(found.map(|(id, name)| Named {
+            id,
+            name: name.into(),
+        }))
+    }
 }
 
 /// A request waits for this, and a server that hangs does not even fail.

@@ -88,6 +88,13 @@ impl Store {
                 user.name
             )
         })?;
+        sqlx::query!(
+            "delete from deleted_subject where issuer = $1 and subject = $2",
+            user.issuer,
+            user.subject,
+        )
+        .execute(&mut *changes)
+        .await?;
         one_organisation(&mut changes, Some(user.id), team_id).await?;
         commit_change(changes).await
     }
@@ -123,23 +130,20 @@ impl Store {
     }
 
     /// Deletes the user of this name with what it was granted and its certificates; `false`
-    /// if there is none, `Conflict` while it has a key that is not revoked, or an agent, and
-    /// always where tokens name it. Its revoked keys stay, as nobody's.
+    /// if there is none, `Conflict` while it has a key that is not revoked, or an agent. Its
+    /// revoked keys stay, as nobody's. Tokens that named it are refused from then on, until
+    /// a user is made for them again.
     pub async fn delete_user(&self, name: &str) -> Result<bool, StoreError> {
         let mut changes = self.pool.begin().await?;
-        let issuer = sqlx::query_scalar!(
-            "select issuer from app_user where name = $1 for update",
-            name
+        // Their tokens are not to be served as those of somebody unknown.
+        sqlx::query!(
+            "insert into deleted_subject (issuer, subject)
+             select issuer, subject from app_user where name = $1 and issuer is not null
+             on conflict do nothing",
+            name,
         )
-        .fetch_optional(&mut *changes)
+        .execute(&mut *changes)
         .await?;
-        if let Some(issuer) = issuer.flatten() {
-            return Err(StoreError::Conflict {
-                what: format!(
-                    "the user `{name}` is named by tokens of {issuer}: disable it, which refuses them; deleted, they would be served as of somebody unknown"
-                ),
-            });
-        }
         sqlx::query!(
             "update api_key set user_id = null
              where revoked_at is not null and user_id = (select id from app_user where name = $1)",

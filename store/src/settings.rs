@@ -40,6 +40,20 @@ impl Store {
         .fetch_one(&self.pool)
         .await?)
     }
+
+    /// Sets the setting to `value`, and has the gateways look again.
+    pub async fn set_for_all(&self, name: &str, value: &str) -> Result<(), StoreError> {
+        let mut changes = self.pool.begin().await?;
+        sqlx::query!(
+            "insert into setting (name, value) values ($1, $2)
+             on conflict (name) do update set value = excluded.value",
+            name,
+            value,
+        )
+        .execute(&mut *changes)
+        .await?;
+        commit_change(changes).await
+    }
 }
 
 /// To be called last in every transaction that changes what identity, policy or budgets

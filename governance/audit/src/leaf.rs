@@ -158,7 +158,7 @@ pub enum Ending {
 
 /// Tokens, as the provider counted them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Usage {
+pub struct Usage<'a> {
     /// Input, cached or not.
     pub input: u64,
     /// Input that was read from the provider's cache.
@@ -169,6 +169,36 @@ pub struct Usage {
     pub output: u64,
     /// Output that was reasoning.
     pub reasoning: u64,
+    /// The tier that served the call, as the provider named it; `None`: the standard one.
+    /// What of the tokens was sound, pictures or kept for an hour is in the bill.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tier: Option<&'a str>,
+}
+
+/// How the cost of a call came about; no price list is needed to read it.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Bill<'a> {
+    /// The price that was used.
+    #[serde(serialize_with = "clipped")]
+    pub price: &'a str,
+    /// The price list that it is of, and its version.
+    #[serde(serialize_with = "clipped")]
+    pub version: &'a str,
+    /// One for each class of which there was any.
+    pub lines: &'a [Line<'a>],
+}
+
+/// So much of one class at one rate.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Line<'a> {
+    /// What is charged.
+    pub class: &'a str,
+    /// How much of it.
+    pub count: u64,
+    /// Pico-USD for each.
+    pub rate_pico_usd: u64,
+    /// `count` times the rate, rounded up.
+    pub cost_nano_usd: i64,
 }
 
 /// How a governed action ended.
@@ -195,7 +225,14 @@ pub struct Outcome<'a> {
     /// Of these calls, the ones that were given up although they may have been billed.
     pub abandoned: u32,
     /// Tokens; `None` where the provider told none.
-    pub usage: Option<Usage>,
+    pub usage: Option<Usage<'a>>,
+    /// How the cost of the call that was answered came about; `None` where it was not
+    /// reckoned from what the provider counted.
+    pub bill: Option<Bill<'a>>,
+    /// What of the cost is for calls that were abandoned: the most that they can have cost.
+    pub abandoned_nano_usd: Option<i64>,
+    /// What was held while the call ran.
+    pub reserved_nano_usd: Option<i64>,
     /// What it cost; `None`, never 0, where that is unknown.
     pub cost_nano_usd: Option<i64>,
     /// The cost is not a count: it is an upper bound or, where an attempt was
@@ -389,8 +426,21 @@ mod tests {
             usage: Some(Usage {
                 input: 3,
                 output: 4,
+                tier: Some("flex"),
                 ..Usage::default()
             }),
+            bill: Some(Bill {
+                price: "openai/gpt-5",
+                version: "list 7",
+                lines: &[Line {
+                    class: "output",
+                    count: 4,
+                    rate_pico_usd: 1_250,
+                    cost_nano_usd: 5,
+                }],
+            }),
+            abandoned_nano_usd: Some(2),
+            reserved_nano_usd: Some(9),
             cost_nano_usd: Some(7),
             estimated: false,
             ttft_us: Some(10),
@@ -416,7 +466,10 @@ mod tests {
                 r#""intent":{"chain":"00000000-0000-0000-0000-000000000001","seq":5},"#,
                 r#""ending":"client_gone","code":null,"status":200,"provider":"openai","#,
                 r#""model":"gpt-5","attempts":2,"abandoned":1,"usage":{"input":3,"cached_input":0,"#,
-                r#""cache_write":0,"output":4,"reasoning":0},"cost_nano_usd":7,"#,
+                r#""cache_write":0,"output":4,"reasoning":0,"tier":"flex"},"#,
+                r#""bill":{"price":"openai/gpt-5","version":"list 7","lines":[{"class":"output","#,
+                r#""count":4,"rate_pico_usd":1250,"cost_nano_usd":5}]},"#,
+                r#""abandoned_nano_usd":2,"reserved_nano_usd":9,"cost_nano_usd":7,"#,
                 r#""estimated":false,"ttft_us":10,"duration_us":20,"tools":null}"#
             )
         );

@@ -8,14 +8,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lattice_kernel::gates::Identity;
-use lattice_kernel::{Clock, Head, Principal, Refusal};
+use lattice_kernel::{Clock, Credential, Head, Principal, Refusal};
 use subtle::ConstantTimeEq;
 use time::OffsetDateTime;
 
 use crate::key::LatticeKey;
 use crate::pepper::Pepper;
 use crate::recall::{Freshness, Recall};
-use crate::refusals::{disabled, expired, missing, misspelt, revoked, unavailable, unknown};
+use crate::refusals::{
+    disabled, expired, missing, misspelt, revoked, several, unavailable, unknown,
+};
 use crate::store::{KeyRow, KeyStore, StoreFailure};
 
 /// How long a key is believed after the store last confirmed it.
@@ -84,8 +86,11 @@ impl<S: KeyStore, C: Clock> ApiKeys<S, C> {
 
 impl<S: KeyStore, C: Clock> Identity for ApiKeys<S, C> {
     async fn identify(&self, head: &Head) -> Result<Arc<Principal>, Refusal> {
-        let credential = head.credential.as_ref().ok_or_else(missing)?;
-        let key = LatticeKey::parse(credential.expose()).ok_or_else(misspelt)?;
+        let key = match &head.credential {
+            Credential::None => return Err(missing()),
+            Credential::One(key) => LatticeKey::parse(key.expose()).ok_or_else(misspelt)?,
+            Credential::Several => return Err(several()),
+        };
         let mac = self.pepper.mac(&key);
         let now = self.clock.now();
         let known = self

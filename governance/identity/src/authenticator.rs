@@ -2,12 +2,14 @@
 //!
 //! A credential in a header is looked at first: it was sent on purpose, while a
 //! certificate comes with the connection. The certificate counts where there is no
-//! other credential; where every client must have one, it must be good as well.
+//! other credential; where every client must have one, it must be good as well. Of
+//! different credentials in one head none counts: what stands before the gateway may
+//! have looked at another one than it would.
 
 use std::sync::Arc;
 
 use lattice_kernel::gates::Identity;
-use lattice_kernel::{Clock, Head, Principal, Refusal};
+use lattice_kernel::{Clock, Credential, Head, Principal, Refusal};
 
 use crate::api_key::ApiKeys;
 use crate::certificate::Certificates;
@@ -48,19 +50,24 @@ impl<S: KeyStore, D: Directory, C: Clock> Authenticator<S, D, C> {
 
 impl<S: KeyStore, D: Directory, C: Clock> Identity for Authenticator<S, D, C> {
     async fn identify(&self, head: &Head) -> Result<Arc<Principal>, Refusal> {
+        // Such a connection would not be made now, whatever else is sent on it.
+        if let Some(why) = head.distrust {
+            return Err(refusals::certificate_distrusted(why));
+        }
         let certificate = head.certificate.as_deref();
         if self.certificate_required && certificate.is_none() {
             return Err(refusals::certificate_missing());
         }
         match (&head.credential, certificate) {
-            (Some(credential), certificate) => {
+            (Credential::Several, _) => Err(refusals::several()),
+            (Credential::One(credential), certificate) => {
                 if let Some(certificate) = certificate.filter(|_| self.certificate_required) {
                     self.certificates.admit(certificate).await?;
                 }
                 self.by_credential(head, credential.expose()).await
             }
-            (None, Some(certificate)) => self.certificates.identify(certificate).await,
-            (None, None) => Err(refusals::missing()),
+            (Credential::None, Some(certificate)) => self.certificates.identify(certificate).await,
+            (Credential::None, None) => Err(refusals::missing()),
         }
     }
 }

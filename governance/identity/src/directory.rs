@@ -12,10 +12,11 @@ use crate::store::StoreFailure;
 /// The stored users, agents and teams. The store answers from its tables;
 /// [`Remembered`](crate::Remembered) answers from memory in front of any other.
 ///
-/// Both methods answer or fail within a few seconds: a request waits for them.
+/// All methods answer or fail within a few seconds: a request waits for them.
 pub trait Directory: Send + Sync {
     /// The user or agent that `handle` leads to. Disabled ones are found too: the
-    /// caller is told so.
+    /// caller is told so. Of a user that tokens named and that was deleted, a holder
+    /// that is neither is left: its tokens are refused, not served as a stranger's.
     fn holder(
         &self,
         handle: &Handle,
@@ -23,6 +24,9 @@ pub trait Directory: Send + Sync {
 
     /// The team of this name.
     fn team(&self, name: &str) -> impl Future<Output = Result<Option<Team>, StoreFailure>> + Send;
+
+    /// The organisation of this name.
+    fn org(&self, name: &str) -> impl Future<Output = Result<Option<Named>, StoreFailure>> + Send;
 }
 
 /// Several ways to be recognised share one directory.
@@ -33,6 +37,10 @@ impl<D: Directory> Directory for Arc<D> {
 
     async fn team(&self, name: &str) -> Result<Option<Team>, StoreFailure> {
         D::team(self, name).await
+    }
+
+    async fn org(&self, name: &str) -> Result<Option<Named>, StoreFailure> {
+        D::org(self, name).await
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use lattice_kernel::principal::Distrust;
 use lattice_kernel::{Code, Gate, Refusal};
 
 use crate::store::StoreFailure;
@@ -12,6 +13,14 @@ pub(crate) fn missing() -> Refusal {
     refusal(
         Code::IdentityMissing,
         "No API key was sent; send a Lattice key as `Authorization: Bearer lat_…`.",
+    )
+}
+
+/// Whichever counted, the other one may have been what the caller meant.
+pub(crate) fn several() -> Refusal {
+    refusal(
+        Code::IdentityUnknown,
+        "Several different credentials were sent; send one alone, in `Authorization: Bearer`, `x-api-key`, `x-goog-api-key` or `api-key`.",
     )
 }
 
@@ -76,6 +85,13 @@ pub(crate) fn token_without_team(issuer: &str, first: &str) -> Refusal {
     ))
 }
 
+/// What the token says of an organisation is a name that the store does not know.
+pub(crate) fn token_without_org(issuer: &str, org: &str) -> Refusal {
+    token_unknown().because(format!(
+        "a token of {issuer} was refused: its organisation {org:?} is not in the store; make it with `lattice org create`, or leave `claims.org` of the issuer out"
+    ))
+}
+
 pub(crate) fn token_expired() -> Refusal {
     refusal(
         Code::IdentityExpired,
@@ -96,6 +112,13 @@ pub(crate) fn holder_disabled() -> Refusal {
     refusal(
         Code::IdentityRevoked,
         "The user or agent behind this token or certificate is disabled; the gateway's administrator can enable it again.",
+    )
+}
+
+pub(crate) fn holder_deleted() -> Refusal {
+    refusal(
+        Code::IdentityRevoked,
+        "The user behind this token was deleted; the gateway's administrator can make it anew (`lattice user create`).",
     )
 }
 
@@ -135,6 +158,20 @@ pub(crate) fn certificate_expired() -> Refusal {
         Code::IdentityExpired,
         "The client certificate has expired since the connection was made; connect again with a new one.",
     )
+}
+
+pub(crate) fn certificate_distrusted(why: Distrust) -> Refusal {
+    match why {
+        Distrust::Expired => certificate_expired(),
+        Distrust::Revoked => refusal(
+            Code::IdentityRevoked,
+            "The client certificate has been revoked since the connection was made; ask whoever issued it for a new one, and connect again with that.",
+        ),
+        Distrust::Untrusted => refusal(
+            Code::IdentityUnknown,
+            "The gateway does not trust the client certificate any more; connect again with one that its administrator's authority has signed, or tell the administrator, whose list of revoked certificates may be out of date.",
+        ),
+    }
 }
 
 fn refusal(code: Code, message: &str) -> Refusal {

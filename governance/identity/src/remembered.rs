@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use lattice_kernel::Clock;
+use lattice_kernel::principal::Named;
 
 use crate::directory::{Directory, Handle, Holder, Team};
 use crate::recall::{Freshness, Recall};
@@ -12,7 +13,7 @@ const HOLDERS: u64 = 100_000;
 const TEAMS: u64 = 10_000;
 const UNKNOWN: u64 = 10_000;
 
-/// The users, agents and teams of one store, remembered as keys are: what was
+/// The users, agents, teams and organisations of one store, remembered as keys are: what was
 /// confirmed is believed until the revision rises, and through an outage for as
 /// long as a key is.
 pub struct Remembered<D, C> {
@@ -21,6 +22,7 @@ pub struct Remembered<D, C> {
     fresh: Arc<Freshness>,
     holders: Recall<Handle, Holder>,
     teams: Recall<Box<str>, Team>,
+    orgs: Recall<Box<str>, Named>,
 }
 
 impl<D: Directory, C: Clock> Remembered<D, C> {
@@ -34,6 +36,7 @@ impl<D: Directory, C: Clock> Remembered<D, C> {
             fresh,
             holders: Recall::new(HOLDERS, UNKNOWN),
             teams: Recall::new(TEAMS, UNKNOWN),
+            orgs: Recall::new(TEAMS, UNKNOWN),
         }
     }
 }
@@ -58,5 +61,16 @@ impl<D: Directory, C: Clock> Directory for Remembered<D, C> {
             })
             .await?;
         Ok(found.map(|team| Team::clone(&team)))
+    }
+
+    async fn org(&self, name: &str) -> Result<Option<Named>, StoreFailure> {
+        let key = Box::from(name);
+        let found = self
+            .orgs
+            .get(&self.fresh, &key, self.clock.now(), || {
+                self.directory.org(name)
+            })
+            .await?;
+        Ok(found.map(|org| Named::clone(&org)))
     }
 }

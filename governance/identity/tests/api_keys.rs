@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use lattice_identity::{ApiKeys, KeyRow, KeyStore, LatticeKey, Pepper, StoreFailure};
 use lattice_kernel::gates::Identity;
 use lattice_kernel::principal::Named;
-use lattice_kernel::{Clock, Code, Gate, Head, Principal, Refusal, Secret};
+use lattice_kernel::{Clock, Code, Credential, Gate, Head, Principal, Refusal, Secret};
 use parking_lot::Mutex;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -123,9 +123,8 @@ impl House {
 
     async fn show(&self, credential: &str) -> Result<Arc<Principal>, Refusal> {
         let head = Head {
-            credential: Some(Secret::new(credential)),
-            certificate: None,
-            source: None,
+            credential: Credential::One(Secret::new(credential)),
+            ..Head::default()
         };
         self.gate.identify(&head).await
     }
@@ -398,9 +397,8 @@ async fn another_pepper_knows_no_key() {
     let other = Pepper::from_bytes(&[8; 32]).unwrap();
     let gate = ApiKeys::new(house.store, other, house.clock.clone());
     let head = Head {
-        credential: Some(key.text()),
-        certificate: None,
-        source: None,
+        credential: Credential::One(key.text()),
+        ..Head::default()
     };
     assert_eq!(
         gate.identify(&head).await.unwrap_err().code,

@@ -10,7 +10,7 @@ use std::time::Instant;
 use lattice_identity::{ApiKeys, KeyRow, KeyStore, LatticeKey, Pepper, StoreFailure};
 use lattice_kernel::gates::Identity;
 use lattice_kernel::principal::Named;
-use lattice_kernel::{Clock, Code, Head, Principal};
+use lattice_kernel::{Clock, Code, Credential, Head, Principal};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use time::OffsetDateTime;
@@ -71,9 +71,8 @@ impl House {
                     rows.insert(mac, row(mac, code.is_some()));
                 }
                 Head {
-                    credential: Some(key.text()),
-                    certificate: None,
-                    source: None,
+                    credential: Credential::One(key.text()),
+                    ..Head::default()
                 }
             });
             keys.take(KEYS).collect()

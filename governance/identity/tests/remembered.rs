@@ -56,6 +56,10 @@ impl Directory for &'static Stored {
     async fn team(&self, name: &str) -> Result<Option<Team>, StoreFailure> {
         self.answer((name == "research").then(|| team(None)))
     }
+
+    async fn org(&self, name: &str) -> Result<Option<Named>, StoreFailure> {
+        self.answer((name == "acme").then(|| named(9, "acme")))
+    }
 }
 
 impl KeyStore for &'static Stored {

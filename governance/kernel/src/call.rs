@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::draft::Draft;
 use crate::money::Price;
-use crate::principal::{Certificate, Principal};
+use crate::principal::{Certificate, Distrust, Principal};
 use crate::refusal::Refusal;
 use crate::secret::Secret;
 
@@ -63,13 +63,27 @@ impl Action {
     }
 }
 
+/// What a caller has sent, beside its certificate, to show who it is.
+#[derive(Debug, Default)]
+pub enum Credential {
+    /// Nothing.
+    #[default]
+    None,
+    /// This; in several places perhaps.
+    One(Secret),
+    /// Different ones: whichever was meant is not for a gateway to say.
+    Several,
+}
+
 /// What is known before the body is read.
 #[derive(Debug, Default)]
 pub struct Head {
-    /// The credential as it came; one of the four headers.
-    pub credential: Option<Secret>,
+    /// The credential as it came, wherever a dialect has a place for one.
+    pub credential: Credential,
     /// The certificate of the connection, where the client has shown one.
     pub certificate: Option<Arc<Certificate>>,
+    /// Why that one would not be let in any more, where it would not.
+    pub distrust: Option<Distrust>,
     /// The caller's address.
     pub source: Option<IpAddr>,
 }

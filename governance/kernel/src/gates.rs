@@ -42,12 +42,27 @@ pub trait Identity: Send + Sync {
 
 /// Gate 2: may they? Asked once for each target; pure computation.
 pub trait Authorization: Send + Sync {
-    /// The decision on one target. An evaluation that fails is a denial.
-    /// `at` is the time of arrival, for rules about the time of day.
-    fn decide(&self, at: OffsetDateTime, who: &Principal, ask: &Ask, target: &Target) -> Verdict;
+    /// What decisions are made by.
+    type Rules;
 
-    /// The decision on a tool call in the reply of `target`. An evaluation that
-    /// fails is a denial.
+    /// The rules in force. Taken once for all targets of a request: two that are half
+    /// this set and half the next would be a plan that neither allows.
+    fn rules(&self) -> Self::Rules;
+
+    /// The decision of `rules` on one target. An evaluation that fails is a denial.
+    /// `at` is the time of arrival, for rules about the time of day.
+    fn decide(
+        &self,
+        rules: &Self::Rules,
+        at: OffsetDateTime,
+        who: &Principal,
+        ask: &Ask,
+        target: &Target,
+    ) -> Verdict;
+
+    /// The decision on a tool call in the reply of `target`, by the rules that are in
+    /// force now: a reply may run for minutes, and a tool that is taken back meanwhile
+    /// is not to be called. An evaluation that fails is a denial.
     fn judge(
         &self,
         at: OffsetDateTime,

@@ -24,17 +24,20 @@ pub mod rates;
 pub mod record;
 pub mod refusal;
 pub mod secret;
+pub mod usage;
 
 pub use call::{
-    Action, Arrival, Ask, Balance, Body, Call, Dialect, Head, Plan, Routing, Target, Tool, ToolCall,
+    Action, Arrival, Ask, Balance, Body, Call, Credential, Dialect, Head, Plan, Routing, Target,
+    Tool, ToolCall,
 };
 pub use clock::{Clock, SystemClock};
 pub use draft::Draft;
 pub use gates::Gates;
-pub use money::{NanoUsd, Price, Usage};
+pub use money::{Bill, NanoUsd, Price, Rates};
 pub use outcome::{Ending, Outcome};
 pub use principal::{Certificate, Principal};
 pub use proof::{Dispatch, Intended};
 pub use record::{Presence, Record};
 pub use refusal::{Code, Gate, Refusal};
 pub use secret::Secret;
+pub use usage::{Class, Tier, Usage};

@@ -1,7 +1,12 @@
-//! Money in checked integers, and the tokens that it is paid for.
+//! Money in checked integers, and bills.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
+
+use time::OffsetDateTime;
+
+use crate::usage::{Class, Usage};
 
 /// Nano-US-dollars: 10⁻⁹ USD. Never negative; arithmetic is checked or saturates
 /// towards more. Fits PostgreSQL's `bigint`.
@@ -113,26 +118,119 @@ impl fmt::Display for NanoUsd {
     }
 }
 
-/// Tokens of one call, as every dialect can be brought to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
-pub struct Usage {
-    /// All input tokens, those read from and written to a cache included.
-    pub input: u64,
-    /// Of the input: read from a cache.
-    pub cached_input: u64,
-    /// Of the input: written to a cache.
-    pub cache_write: u64,
-    /// All output tokens, reasoning included.
-    pub output: u64,
-    /// Of the output: reasoning.
-    pub reasoning: u64,
+/// One line of a bill: so much of one class at one rate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Line {
+    /// What is charged.
+    pub class: Class,
+    /// How much of it: tokens, searches or requests.
+    pub count: u64,
+    /// Pico-USD (10⁻¹² USD) for each.
+    pub rate: u64,
+    /// `count` × `rate`, rounded up to whole nano-USD.
+    pub cost: NanoUsd,
+}
+
+impl Line {
+    /// `None` where it costs more than can be written down.
+    #[must_use]
+    pub fn new(class: Class, count: u64, rate: u64) -> Option<Self> {
+        let pico = u128::from(count) * u128::from(rate);
+        let nano = u64::try_from(pico.div_ceil(1000)).ok()?;
+        let cost = NanoUsd::new(nano)?;
+        Some(Self {
+            class,
+            count,
+            rate,
+            cost,
+        })
+    }
+}
+
+/// Pico-USD (10⁻¹² USD) for one of each class.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Rates([u64; Class::ALL.len()]);
+
+impl Rates {
+    /// One rate for every token in, one for every token out, nothing for the rest.
+    #[must_use]
+    pub fn flat(input: u64, output: u64) -> Self {
+        Class::ALL
+            .into_iter()
+            .fold(Self::default(), |rates, class| {
+                let rate = match class {
+                    Class::WebSearch | Class::Request => 0,
+                    class if class >= Class::Output => output,
+                    _ => input,
+                };
+                rates.with(class, rate)
+            })
+    }
+
+    /// These, save for `class`.
+    #[must_use]
+    pub fn with(mut self, class: Class, rate: u64) -> Self {
+        self.0[class as usize] = rate;
+        self
+    }
+
+    /// That of `class`.
+    #[must_use]
+    pub fn of(&self, class: Class) -> u64 {
+        self.0[class as usize]
+    }
+}
+
+/// What a call cost, and how that came about; the price list is not needed to read it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bill {
+    /// The price that was used: an entry of a price list.
+    pub price: Arc<str>,
+    /// The price list that it is of, and its version.
+    pub version: Arc<str>,
+    /// One for each class of which there was any.
+    pub lines: Vec<Line>,
+    /// What the lines come to.
+    pub total: NanoUsd,
+    /// The rates are not those of the call's tier but dearer ones, because its own are
+    /// not known.
+    pub estimated: bool,
+}
+
+impl Bill {
+    /// Charges `usage` by `rates`; `None` where it comes to more than can be written down.
+    #[must_use]
+    pub fn new(price: Arc<str>, version: Arc<str>, usage: &Usage, rates: &Rates) -> Option<Self> {
+        let mut lines = Vec::with_capacity(4);
+        let mut total = NanoUsd::ZERO;
+        for (class, count) in Class::ALL.into_iter().zip(usage.classes()) {
+            let rate = rates.of(class);
+            // Hardly anybody charges for the call itself.
+            if count == 0 || (class == Class::Request && rate == 0) {
+                continue;
+            }
+            let line = Line::new(class, count, rate)?;
+            total = total.checked_add(line.cost)?;
+            lines.push(line);
+        }
+        Some(Self {
+            price,
+            version,
+            lines,
+            total,
+            estimated: false,
+        })
+    }
 }
 
 /// What a target charges.
 pub trait Price: Send + Sync + fmt::Debug {
-    /// The cost, rounded up; `None` where it cannot be reckoned.
+    /// What a call that began at `at` is charged for `usage`; `None` where that is not
+    /// known, as for a tier without a price.
+    fn bill(&self, usage: &Usage, at: OffsetDateTime) -> Option<Bill>;
+    /// What a call that begins now would be charged.
     fn cost(&self, usage: &Usage) -> Option<NanoUsd>;
-    /// Where the price comes from, for records: for instance `config` or `genai-prices 0.2.1 openai/gpt-5`.
+    /// Where the price comes from, for people: for instance `config` or `genai-prices 0.2.1 openai/gpt-5`.
     fn source(&self) -> &str;
 }
 
@@ -162,6 +260,38 @@ mod tests {
         );
         for nonsense in [-1.0, f64::NAN, f64::INFINITY, 1e10] {
             assert_eq!(NanoUsd::from_usd_ceil(nonsense), None, "{nonsense}");
+        }
+    }
+
+    #[test]
+    fn each_line_of_a_bill_is_rounded_up_once() {
+        let rates = Rates::flat(1, 1_500);
+        let usage = Usage {
+            input: 1_001,
+            output: 1,
+            ..Usage::default()
+        };
+        let bill = Bill::new("m".into(), "v".into(), &usage, &rates).expect("affordable");
+        // 1,001 pico-USD and 1,500 pico-USD: 2 nano-USD each, where the sum alone is 3.
+        let costs: Vec<u64> = bill.lines.iter().map(|line| line.cost.get()).collect();
+        assert_eq!((costs, bill.total), (vec![2, 2], NanoUsd(4)));
+    }
+
+    #[test]
+    fn a_bill_beyond_all_reason_is_none() {
+        let rates = Rates::flat(u64::MAX, u64::MAX);
+        for usage in [
+            Usage {
+                input: u64::MAX,
+                ..Usage::default()
+            },
+            Usage {
+                output: 600,
+                reasoning: 300,
+                ..Usage::default()
+            },
+        ] {
+            assert_eq!(Bill::new("m".into(), "v".into(), &usage, &rates), None);
         }
     }
 

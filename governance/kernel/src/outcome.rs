@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::gates::Ruling;
-use crate::money::{NanoUsd, Usage};
+use crate::money::{Bill, NanoUsd};
 use crate::refusal::Code;
+use crate::usage::Usage;
 
 /// The ways in which a call ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,10 +59,15 @@ pub struct Outcome {
     pub abandoned: u32,
     /// As the target reported it.
     pub usage: Option<Usage>,
+    /// How the cost of the last attempt came about; `None` where it was not reckoned
+    /// from a usage.
+    pub bill: Option<Bill>,
+    /// What of the cost is for the attempts that were given up.
+    pub given_up: Option<NanoUsd>,
     /// `None`: unknown, because the target is unpriced or nothing was reckoned.
     pub cost: Option<NanoUsd>,
     /// The cost is not a count: for an attempt that reported no usage it holds the
-    /// most that it can have cost.
+    /// most that it can have cost, and for a tier whose rates are not known dearer ones.
     pub estimated: bool,
     /// What the lease held.
     pub reserved: Option<NanoUsd>,

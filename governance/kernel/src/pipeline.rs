@@ -80,10 +80,13 @@ where
     X: Execution,
 {
     match identify(gates, draft, head).await {
-        Ok(who) => Ok(offered
-            .filter(|(model, plan)| is_listed(&gates.authorization, draft, &who, model, plan))
-            .map(|(model, _)| model)
-            .collect()),
+        Ok(who) => {
+            let listing = Listing::new(&gates.authorization, draft, &who);
+            Ok(offered
+                .filter(|(model, plan)| listing.holds(model, plan))
+                .map(|(model, _)| model)
+                .collect())
+        }
         Err(refusal) => Err(refused(gates, draft, refusal)),
     }
 }
@@ -132,13 +135,14 @@ fn authorize<I, Z: Authorization, C, A, X, B: Body>(
         plan,
         body,
     } = call;
+    let rules = gates.authorization.rules();
     let mut denied = None;
     let mut verdict = None;
     let mut dropped: Vec<Box<str>> = Vec::new();
     let plan = plan.filter(|target| {
         let decided = gates
             .authorization
-            .decide(draft.at, &who.principal, &ask, target);
+            .decide(&rules, draft.at, &who.principal, &ask, target);
         let allowed = decided.decision.allows();
         if allowed {
             // Which target answers is not known yet: what one of them must not be
@@ -166,13 +170,13 @@ fn authorize<I, Z: Authorization, C, A, X, B: Body>(
         // A model that this caller never sees is unknown to it, whatever the
         // reason: the answer must not tell that it exists.
         (None, denied) => {
-            let listed = is_listed(
-                &gates.authorization,
+            let listing = Listing {
+                authorization: &gates.authorization,
+                rules,
                 draft,
-                &who,
-                &ask.model,
-                &plan.offered(),
-            );
+                who: &who,
+            };
+            let listed = listing.holds(&ask.model, &plan.offered());
             Err(denied.filter(|_| listed).map_or_else(
                 || Refusal::unknown_model(&ask.model),
                 |decided| decided.decision.refusal(),
@@ -200,20 +204,35 @@ fn without_tools<B: Body>(
     Ok((body, went))
 }
 
-fn is_listed<Z: Authorization>(
-    authorization: &Z,
-    draft: &Draft,
-    who: &Identified,
-    model: &str,
-    plan: &Plan,
-) -> bool {
-    let ask = Ask::listing(draft.dialect, model);
-    plan.targets().iter().any(|target| {
-        authorization
-            .decide(draft.at, &who.principal, &ask, target)
-            .decision
-            .allows()
-    })
+/// Which models somebody may use at all, by one set of rules.
+struct Listing<'a, Z: Authorization> {
+    authorization: &'a Z,
+    rules: Z::Rules,
+    draft: &'a Draft,
+    who: &'a Identified,
+}
+
+impl<'a, Z: Authorization> Listing<'a, Z> {
+    /// By the rules in force.
+    fn new(authorization: &'a Z, draft: &'a Draft, who: &'a Identified) -> Self {
+        Self {
+            rules: authorization.rules(),
+            authorization,
+            draft,
+            who,
+        }
+    }
+
+    fn holds(&self, model: &str, plan: &Plan) -> bool {
+        let ask = Ask::listing(self.draft.dialect, model);
+        let (at, who) = (self.draft.at, &self.who.principal);
+        plan.targets().iter().any(|target| {
+            let decided = self
+                .authorization
+                .decide(&self.rules, at, who, &ask, target);
+            decided.decision.allows()
+        })
+    }
 }
 
 async fn constrain<I, Z, C: Constraints, A, X>(

@@ -165,6 +165,17 @@ impl Level {
     }
 }
 
+/// Why a certificate does not count any more that did when its connection was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Distrust {
+    /// Its authority has revoked it.
+    Revoked,
+    /// Its time, or that of an authority behind it, is over.
+    Expired,
+    /// Its authority is not trusted any more, or nobody knows what it has revoked.
+    Untrusted,
+}
+
 /// The certificate that a client has shown, and that the listener has verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Certificate {

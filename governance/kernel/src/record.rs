@@ -5,11 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use time::OffsetDateTime;
+
 use crate::call::Target;
 use crate::draft::Draft;
 use crate::gates::{Lease, Ruling, Slot, Spent};
-use crate::money::{NanoUsd, Usage};
+use crate::money::{Bill, NanoUsd};
 use crate::outcome::{Ending, Outcome, Rulings};
+use crate::usage::Usage;
 
 /// Whether the client is still there, as whoever watches its socket knows. It
 /// tells a record that is dropped why.
@@ -42,6 +45,8 @@ pub struct Record {
     witness: Option<Witness>,
     presence: Presence,
     started: Instant,
+    /// Wall-clock time of arrival: prices are those of then.
+    at: OffsetDateTime,
     /// Attempts that may be given up although they may have been billed.
     spare: u32,
     /// Attempts that were.
@@ -71,6 +76,7 @@ impl Record {
             witness: None,
             presence: draft.presence.clone(),
             started: draft.started,
+            at: draft.at,
             spare,
             sunk: 0,
             attempts: 0,
@@ -136,8 +142,15 @@ impl Record {
     /// What `usage` costs at the target that was called.
     #[must_use]
     pub fn cost_of(&self, usage: &Usage) -> Option<NanoUsd> {
-        let cost = self.last.target.as_ref()?.price.as_ref()?.cost(usage)?;
-        (cost <= NanoUsd::CALL).then_some(cost)
+        self.bill_of(usage).map(|bill| bill.total)
+    }
+
+    /// By the price that the target had when the call began, however often there was
+    /// another since.
+    fn bill_of(&self, usage: &Usage) -> Option<Bill> {
+        let price = self.last.target.as_ref()?.price.as_ref()?;
+        let bill = price.bill(usage, self.at)?;
+        (bill.total <= NanoUsd::CALL).then_some(bill)
     }
 
     /// Calls that may have reached a target so far.
@@ -165,7 +178,12 @@ impl Record {
 
     fn end(&mut self, ending: Ending) -> Outcome {
         let reserved = self.closing.as_ref().and_then(|closing| closing.reserved());
-        let (cost, estimated) = self.charge(reserved);
+        let Charge {
+            bill,
+            cost,
+            given_up,
+            estimated,
+        } = self.charge(reserved);
         let target = self.last.target.as_ref();
         let outcome = Outcome {
             ending,
@@ -175,6 +193,8 @@ impl Record {
             attempts: self.attempts,
             abandoned: self.sunk,
             usage: self.last.usage,
+            bill,
+            given_up,
             cost,
             estimated,
             reserved,
@@ -193,33 +213,55 @@ impl Record {
 
     /// What the last attempt cost, and the bound of each that was given up before
     /// it. The books may show more than the providers bill, never less.
-    fn charge(&self, reserved: Option<NanoUsd>) -> (Option<NanoUsd>, bool) {
+    fn charge(&self, reserved: Option<NanoUsd>) -> Charge {
         let bound = reserved.map(|reserved| self.bound(reserved));
-        let (last, estimated) = self.charge_of_last(bound);
+        let last = self.charge_of_last(bound);
         if self.sunk == 0 {
-            return (last, estimated);
+            return last;
         }
-        let cost = match bound {
-            Some(bound) => last.map(|last| last.saturating_add(bound.saturating_mul(self.sunk))),
+        let given_up = bound.map(|bound| bound.saturating_mul(self.sunk));
+        let cost = match given_up {
+            Some(given_up) => last.cost.map(|last| last.saturating_add(given_up)),
             // Nothing bounds the ones given up: what is known is on the bill, but
             // a call that may have cost something is never said to be free.
-            None => last.filter(|last| *last > NanoUsd::ZERO),
+            None => last.cost.filter(|last| *last > NanoUsd::ZERO),
         };
-        (cost, true)
+        Charge {
+            cost,
+            given_up,
+            estimated: true,
+            ..last
+        }
     }
 
     /// Nothing where nothing can have been billed; what the target reported where
     /// it did; else the most that it can be, marked as an estimate.
-    fn charge_of_last(&self, bound: Option<NanoUsd>) -> (Option<NanoUsd>, bool) {
+    fn charge_of_last(&self, bound: Option<NanoUsd>) -> Charge {
         if !self.last.billable {
-            return (Some(NanoUsd::ZERO), false);
+            return Charge {
+                cost: Some(NanoUsd::ZERO),
+                ..Charge::default()
+            };
         }
-        match &self.last.usage {
-            Some(usage) => match self.cost_of(usage) {
-                Some(cost) => (Some(cost), false),
-                None => (bound, bound.is_some()),
+        let Some(usage) = &self.last.usage else {
+            return Charge {
+                cost: bound,
+                estimated: true,
+                ..Charge::default()
+            };
+        };
+        match self.bill_of(usage) {
+            Some(bill) => Charge {
+                cost: Some(bill.total),
+                estimated: bill.estimated,
+                bill: Some(bill),
+                given_up: None,
             },
-            None => (bound, true),
+            None => Charge {
+                cost: bound,
+                estimated: bound.is_some(),
+                ..Charge::default()
+            },
         }
     }
 
@@ -227,6 +269,18 @@ impl Record {
     fn bound(&self, reserved: NanoUsd) -> NanoUsd {
         reserved.div_ceil(self.spare.saturating_add(1))
     }
+}
+
+/// What a call comes to.
+#[derive(Default)]
+struct Charge {
+    /// The last attempt's, where it was reckoned.
+    bill: Option<Bill>,
+    /// For the attempts before it.
+    given_up: Option<NanoUsd>,
+    /// All of it.
+    cost: Option<NanoUsd>,
+    estimated: bool,
 }
 
 impl Drop for Record {

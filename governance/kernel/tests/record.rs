@@ -16,10 +16,11 @@ use lattice_kernel::gates::{
 };
 use lattice_kernel::principal::Named;
 use lattice_kernel::{
-    Action, Clock as _, Code, Draft, Ending, Gate, Gates, Intended, NanoUsd, Outcome, Price,
-    Principal, Record, Refusal, SystemClock, ToolCall, Usage, pipeline,
+    Action, Bill, Clock as _, Code, Draft, Ending, Gate, Gates, Intended, NanoUsd, Outcome, Price,
+    Principal, Rates, Record, Refusal, SystemClock, ToolCall, Usage, pipeline,
 };
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -59,14 +60,25 @@ struct Stage {
     play: Play,
     reserved: Option<u64>,
     spare_attempts: u32,
+    /// How often the rules of gate 2 were taken.
+    rules_taken: Arc<AtomicU32>,
 }
 
 #[derive(Debug)]
 struct TwoPerToken;
 
 impl Price for TwoPerToken {
+    fn bill(&self, usage: &Usage, _: OffsetDateTime) -> Option<Bill> {
+        Bill::new(
+            "two".into(),
+            "test".into(),
+            usage,
+            &Rates::flat(2_000, 2_000),
+        )
+    }
     fn cost(&self, usage: &Usage) -> Option<NanoUsd> {
-        NanoUsd::new(usage.input.checked_add(usage.output)?.checked_mul(2)?)
+        self.bill(usage, OffsetDateTime::UNIX_EPOCH)
+            .map(|bill| bill.total)
     }
     fn source(&self) -> &str {
         "test"
@@ -99,7 +111,13 @@ impl Identity for Stage {
 }
 
 impl Authorization for Stage {
-    fn decide(&self, _: OffsetDateTime, _: &Principal, ask: &Ask, _: &Target) -> Verdict {
+    type Rules = ();
+
+    fn rules(&self) {
+        self.rules_taken.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn decide(&self, (): &(), _: OffsetDateTime, _: &Principal, ask: &Ask, _: &Target) -> Verdict {
         // Listed without a context, denied in one: a stream is the context.
         let denied = self.refuse_at == Some(Gate::Authorization) && ask.stream;
         let deny = if denied {
@@ -129,7 +147,7 @@ impl Authorization for Stage {
         target: &Target,
         _: &ToolCall<'_>,
     ) -> Verdict {
-        self.decide(at, who, ask, target)
+        self.decide(&(), at, who, ask, target)
     }
 }
 
@@ -250,6 +268,7 @@ impl Stage {
             play: Arc::new(play),
             reserved: Some(HELD),
             spare_attempts: 0,
+            rules_taken: Arc::default(),
         }
     }
 
@@ -469,4 +488,19 @@ fn an_intent_that_cannot_be_recorded_gives_the_hold_back() {
             Event::Refused(Gate::Audit, Code::AuditUnavailable)
         ]
     );
+}
+
+/// Two decisions at least: on the target, and where it is denied on its being listed.
+#[test]
+fn one_set_of_rules_decides_on_all_of_a_request() {
+    for refuse_at in [None, Some(Gate::Authorization)] {
+        let stage = Stage {
+            refuse_at,
+            ..Stage::playing(|_, _| ())
+        };
+        let taken = stage.rules_taken.clone();
+        let (walked, _) = stage.walk(&mut draft());
+        assert_eq!(walked.is_err(), refuse_at.is_some());
+        assert_eq!(taken.load(Ordering::Relaxed), 1);
+    }
 }

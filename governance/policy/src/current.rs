@@ -1,10 +1,10 @@
 //! The set in force and what was decided under it: asked by many, swapped at once.
 //!
-//! Invariant: the answer to a question is that of a set which was in force at some
-//! moment while it was asked. So once [`Current::swap`] has returned, no question that
-//! begins is answered by the set before, neither from what is kept nor by an
+//! Invariant: the answer to a question is that of the set that was in force when whoever
+//! asks began: one for all that is asked about one request. So once [`Current::swap`] has
+//! returned, nothing that begins is answered by the set before, neither from what is kept nor by an
 //! evaluation that was under way. Two things bring that about: one set is taken at the
-//! start, for the key and for the evaluation; and a key stands for its set too, so
+//! start, for each key and each evaluation; and a key stands for its set too, so
 //! that what a late evaluation under an old set leaves behind is never found.
 //!
 //! Generic over where the set and the answers are held, so that the very code that
@@ -115,10 +115,12 @@ impl<S, L: Slot<S>, K: Keep> Current<S, L, K> {
         self.set.swap(set)
     }
 
-    /// Puts the question to the set in force, and tells `conclude` which that was.
-    /// `hit` is shown what was kept: it may want to [`compare`] it, later.
+    /// Puts the question to `set`, which [`Self::set`] gave to whoever asks, and tells
+    /// `conclude` how it went. `hit` is shown what was kept: it may want to [`compare`] it,
+    /// later.
     pub(crate) fn ask<Q, T>(
         &self,
+        set: &Arc<S>,
         question: &Q,
         hit: impl FnOnce(&Arc<S>, Key, &K::Answer),
         conclude: impl FnOnce(&Arc<S>, Outcome<K::Answer, K::Error>) -> T,
@@ -126,7 +128,6 @@ impl<S, L: Slot<S>, K: Keep> Current<S, L, K> {
     where
         Q: Question<S, Answer = K::Answer, Error = K::Error>,
     {
-        let set = &*self.set.load();
         let Some(key) = question.key(set) else {
             let answer = question.answer(set);
             return conclude(set, Outcome::of(answer, Source::Bypassed));

@@ -103,7 +103,13 @@ impl Policy {
         self.options.is_stale(refreshed, at)
     }
 
-    fn ask(&self, at: OffsetDateTime, input: &Input<'_>, keep: bool) -> Verdict {
+    fn ask(
+        &self,
+        set: &Arc<PolicySet>,
+        at: OffsetDateTime,
+        input: &Input<'_>,
+        keep: bool,
+    ) -> Verdict {
         let stale = self.is_stale(at);
         let put = Put {
             input,
@@ -117,7 +123,7 @@ impl Policy {
             }
         };
         let started = self.log.as_deref().map(|log| (log, Instant::now()));
-        self.current.ask(&put, hit, |set, outcome| {
+        self.current.ask(set, &put, hit, |set, outcome| {
             if let Some((log, started)) = started {
                 log.put(event(at, set, input, &outcome, started));
             }
@@ -194,8 +200,21 @@ impl Policy {
 }
 
 impl Authorization for Policy {
-    fn decide(&self, at: OffsetDateTime, who: &Principal, ask: &Ask, target: &Target) -> Verdict {
-        self.ask(at, &Input::new(who, ask, target, at), true)
+    type Rules = Arc<PolicySet>;
+
+    fn rules(&self) -> Arc<PolicySet> {
+        self.set()
+    }
+
+    fn decide(
+        &self,
+        rules: &Arc<PolicySet>,
+        at: OffsetDateTime,
+        who: &Principal,
+        ask: &Ask,
+        target: &Target,
+    ) -> Verdict {
+        self.ask(rules, at, &Input::new(who, ask, target, at), true)
     }
 
     /// Never from the cache: the arguments of a call are its own.
@@ -207,7 +226,8 @@ impl Authorization for Policy {
         target: &Target,
         call: &ToolCall<'_>,
     ) -> Verdict {
-        self.ask(at, &Input::new(who, ask, target, at).about(*call), false)
+        let input = Input::new(who, ask, target, at).about(*call);
+        self.ask(&self.set(), at, &input, false)
     }
 }
 

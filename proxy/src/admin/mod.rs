@@ -107,6 +107,8 @@ async fn ready(State(gateway): State<Arc<Gateway>>) -> Response {
         };
         (part, Part::of(tls.state()))
     }));
+    // A provider that is away keeps its own users out, at the worst; keys are served.
+    parts.extend(token_issuers(&gateway).map(|part| ("oidc", part)));
     let status = if serves {
         StatusCode::OK
     } else {
@@ -147,6 +149,26 @@ fn providers(gateway: &Gateway) -> Part {
     } else {
         Err(format!("breakers: {}", unwell.join(", ")))
     })
+}
+
+/// Where tokens are served: the keys of each issuer, and how long they could not be had.
+fn token_issuers(gateway: &Gateway) -> Option<Part> {
+    let standings = gateway.gates.identity.tokens.standings();
+    let (mut states, mut well) = (Vec::new(), true);
+    for (issuer, standing) in standings {
+        let keys = match (standing.keys, standing.confirmed) {
+            (Some(keys), Some(ago)) => format!("{keys} keys, fetched {} s ago", ago.as_secs()),
+            (None, Some(ago)) => format!("keys too old to count, fetched {} s ago", ago.as_secs()),
+            (_, None) => "no keys yet".to_owned(),
+        };
+        let failing = standing.failing.map_or_else(String::new, |span| {
+            format!(", cannot be fetched for {} s", span.as_secs())
+        });
+        well &= standing.failing.is_none();
+        states.push(format!("{issuer}: {keys}{failing}"));
+    }
+    let state = states.join("; ");
+    (!states.is_empty()).then(|| Part::of(if well { Ok(state) } else { Err(state) }))
 }
 
 async fn metrics(State(gateway): State<Arc<Gateway>>) -> impl IntoResponse {

@@ -1,11 +1,11 @@
 //! `lattice audit …`
 
 use std::fs::File;
-use std::io::{BufReader, BufWriter, Write};
+use std::io::{BufRead as _, BufReader, BufWriter, Read as _, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use lattice_audit::{ChainHead, LeafHash, Report, Verifier, verify_export, write_line};
+use lattice_audit::{ChainHead, LeafHash, Report, Verifier, read_line, verify_export, write_line};
 use lattice_store::{Head, LeafRow, Store};
 use serde::Serialize;
 use uuid::Uuid;
@@ -13,6 +13,8 @@ use uuid::Uuid;
 use crate::cli::AuditCommand;
 use crate::command::{CommandError, Done, table, with_state};
 
+/// Longest line of an export, in bytes: far beyond any leaf.
+const LONGEST_LINE: u64 = 16 << 20;
 /// Leaves that are read from the store at once.
 const PAGE: u32 = 1000;
 
@@ -109,7 +111,7 @@ async fn export(store: &Store, output: Option<&Path>) -> Done {
 
 /// Every leaf that the store had when this began, chain by chain; what a
 /// running gateway adds meanwhile is left for the next time. Yields the heads.
-async fn each_leaf(
+pub async fn each_leaf(
     store: &Store,
     mut take: impl FnMut(Uuid, &LeafRow) -> std::io::Result<()>,
 ) -> Result<Vec<ChainHead>, CommandError> {
@@ -137,6 +139,34 @@ async fn each_leaf(
         }
     }
     Ok(heads)
+}
+
+/// Every leaf of an export, in bounded memory. Its hashes are not looked at.
+///
+/// # Errors
+/// The file cannot be read, or a line of it is none.
+pub fn each_exported(path: &Path, mut take: impl FnMut(&str)) -> Result<(), CommandError> {
+    let failed = |error: &std::io::Error| unreadable(path, error);
+    let mut reader = BufReader::new(File::open(path).map_err(|error| failed(&error))?);
+    let mut bytes = Vec::new();
+    for number in 1_u64.. {
+        bytes.clear();
+        let mut limited = reader.by_ref().take(LONGEST_LINE);
+        let read = limited.read_until(b'\n', &mut bytes);
+        if read.map_err(|error| failed(&error))? == 0 {
+            break;
+        }
+        let leaf = read_line(&bytes).ok();
+        let leaf = leaf.and_then(|line| std::str::from_utf8(line.leaf()).ok());
+        let leaf = leaf.ok_or_else(|| {
+            CommandError::Failed(format!(
+                "{}: line {number} is no leaf; see `lattice audit verify --file`",
+                path.display()
+            ))
+        })?;
+        take(leaf);
+    }
+    Ok(())
 }
 
 fn unreadable(path: &Path, error: &std::io::Error) -> CommandError {

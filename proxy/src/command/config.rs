@@ -8,6 +8,7 @@ use lattice_policy::{PolicySet, StoreData};
 
 use crate::catalog::Catalog;
 use crate::cli::ConfigCommand;
+use crate::command::server::price_book;
 use crate::command::{CommandError, Done, import};
 use crate::config::load::find;
 use crate::config::raw::Raw;
@@ -68,9 +69,10 @@ fn check(named: Option<PathBuf>) -> Done {
         let tls = [&config.tls, &config.admin_tls].into_iter().flatten();
         let ends = tls.map(|files| Ok((files.at, files.load()?.not_after)));
         let ends = ends.collect::<Result<Vec<_>, ConfigError>>()?;
-        Ok((config, policy, ends))
+        let catalog = Catalog::new(&config, price_book(&config)?).now();
+        Ok((config, catalog, policy, ends))
     });
-    let (config, policy, ends) = match checked {
+    let (config, catalog, policy, ends) = match checked {
         Ok(checked) => checked,
         Err(error @ CommandError::Config(ConfigError::Unreadable { .. })) => return Err(error),
         Err(error) => {
@@ -94,7 +96,7 @@ fn check(named: Option<PathBuf>) -> Done {
             providers.join(", ")
         }
     );
-    for (name, plan) in Catalog::new(&config).models() {
+    for (name, plan) in catalog.models() {
         let targets = plan.targets().iter().map(|target| {
             let price = target
                 .price
@@ -106,6 +108,9 @@ fn check(named: Option<PathBuf>) -> Done {
             "  model      {name} -> {}",
             targets.collect::<Vec<_>>().join(", ")
         );
+    }
+    if let Some(prices) = catalog.prices() {
+        println!("  prices     {prices}");
     }
     println!("  policy     {} ({})", config.policy, policy.revision());
     for issuer in &config.identity.oidc {

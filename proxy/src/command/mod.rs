@@ -1,11 +1,13 @@
 //! The commands. Exit codes: 0 done or sound, 1 a check failed, 2 used wrongly
 //! or could not be done.
 
+pub mod admin_key;
 pub mod agent;
 pub mod audit;
 pub mod budget;
 pub mod certificate;
 pub mod config;
+pub mod cost;
 pub mod doctor;
 mod force;
 pub mod import;

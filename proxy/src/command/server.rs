@@ -1,7 +1,7 @@
 //! `lattice server`: puts a gateway together, runs it, and stops it in order.
 
 use std::future::Future;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -12,7 +12,7 @@ use lattice_identity::{ApiKeys, Certificates, Pepper, Remembered, Tokens};
 use lattice_kernel::{Clock as _, Gates, SystemClock};
 use lattice_policy::Policy;
 use lattice_policy::log::Lines;
-use lattice_providers::{Directory, Memory, Remote};
+use lattice_providers::{Directory, Memory, PriceBook, Remote};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tracing_subscriber::fmt::MakeWriter;
@@ -34,6 +34,7 @@ use crate::gateway::{Doorkeeper, Gateway, Patience};
 use crate::listen::{self, Addresses, Listeners};
 use crate::metrics::Metrics;
 use crate::policies::Policies;
+use crate::prices;
 use crate::state::{self, State};
 use crate::tls::Acceptor;
 use crate::watch::Watch;
@@ -127,10 +128,13 @@ impl Running {
         state: State,
         (journal, recovered): (Journal, Recovered),
     ) -> Result<Self, CommandError> {
+        // Before the file is read, so that no change to it is missed.
+        let price_file = config.prices.clone();
+        let price_file = price_file.map(|file| Watch::new(vec![file]));
         let (gateway, managed, watch) =
             assemble(config, state, &journal, &recovered, listeners.acceptors()).await?;
         let (stop, stopping) = watch::channel(false);
-        let background = background::start(&gateway, managed.as_ref(), watch);
+        let background = background::start(&gateway, managed.as_ref(), watch, price_file);
         let serving = listen::serve(listeners, &gateway, &stopping)?;
         Ok(Self {
             addresses,
@@ -216,7 +220,7 @@ async fn assemble(
     let books = Arc::new(books);
     let admin_key = AdminKey::open(&store, &pepper, &config.data_dir).await?;
     let identity = doorkeeper(config, &store, pepper).await?;
-    let catalog = Catalog::new(config);
+    let catalog = Catalog::new(config, price_book(config)?);
     let metrics =
         Metrics::install(&catalog).map_err(|error| CommandError::Failed(error.to_string()))?;
     let providers = Directory::new(config.providers.clone());
@@ -237,10 +241,11 @@ async fn assemble(
             authorization: policy,
             constraints: Budgets::new(books.clone(), memory.clone()),
             audit,
-            execution: Remote::new(reach, providers, catalog.targets(), memory),
+            execution: Remote::new(reach, providers, catalog.now().targets(), memory),
         },
         policies,
         catalog,
+        prices: config.prices.clone(),
         metrics,
         activity: Activity::default(),
         max_body: config.max_body,
@@ -270,6 +275,14 @@ async fn assemble(
         decision_log,
     };
     Ok((Arc::new(gateway), managed.map(Arc::new), watch))
+}
+
+/// The prices that are configured, over those that are built in.
+pub fn price_book(config: &Config) -> Result<PriceBook, CommandError> {
+    prices::read(config.prices.as_deref()).map_err(|error| {
+        let file = config.prices.as_deref().unwrap_or(Path::new(""));
+        CommandError::Failed(format!("prices.file: {}: {error}", file.display()))
+    })
 }
 
 /// A gateway that is put together, the database that is its own, and the watch over the

@@ -52,6 +52,8 @@ pub struct Config {
     pub base_urls: HashMap<Arc<str>, Box<str>>,
     /// What clients may ask for.
     pub models: Vec<Model>,
+    /// A file of prices, if there is one.
+    pub prices: Option<PathBuf>,
     /// Who is recognised beside the holders of keys.
     pub identity: Identity,
     /// Where the policy set comes from.
@@ -194,6 +196,7 @@ impl Config {
             base_urls: upstreams.base_urls,
             models,
             identity,
+            prices: raw.prices.file.as_ref().map(|file| base.join(file)),
             policy_options: policy::options(&raw.policy)?,
             decision_log: policy::log(&raw.policy, base)?,
             policy: policy::Source::of(&raw.policy, base)?,

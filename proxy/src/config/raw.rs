@@ -25,6 +25,8 @@ pub struct Raw {
     pub models: Vec<Model>,
     /// Who is recognised beside the holders of keys.
     pub identity: Identity,
+    /// What models cost, where the list that is built in does not say or is out of date.
+    pub prices: Prices,
     /// The Rego policy set.
     pub policy: Policy,
     /// Limits on what may be spent, by whom and in which time.
@@ -289,6 +291,15 @@ pub struct Price {
     pub output_usd_per_mtok: f64,
 }
 
+/// What models cost. A `price` of a target wins over all of it.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Prices {
+    /// A file of prices, which is read again when it changes: the data of genai-prices, or an
+    /// object with `version`, `providers` (that data) and `prices` (your own, which win).
+    pub file: Option<PathBuf>,
+}
+
 /// Who is recognised beside the holders of keys.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -339,7 +350,7 @@ pub struct Claims {
     pub team: Option<String>,
     /// Roles. Default: `roles`.
     pub roles: Option<String>,
-    /// The organisation, by name. Left out: that of team or user in the store.
+    /// The organisation, by name; one that the store does not know refuses. Left out: that of team or user in the store.
     pub org: Option<String>,
 }
 

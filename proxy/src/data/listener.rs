@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use http::header::UPGRADE;
 use lattice_dialects::Api;
-use lattice_kernel::{Certificate, Code, Gate, Refusal};
+use lattice_kernel::{Code, Gate, Refusal};
 use pingora::apps::{HttpPersistentSettings, HttpServerApp, ReusedHttpStream, ServerApp};
 use pingora::protocols::Stream;
 use pingora::protocols::http::ServerSession;
@@ -19,7 +19,7 @@ use crate::data::respond;
 use crate::data::serve::{After, serve};
 use crate::data::strict::Strict;
 use crate::gateway::{Gateway, Patience};
-use crate::tls::{Accepted, Acceptor};
+use crate::tls::{Accepted, Acceptor, Shown};
 
 /// How long the next bytes of a body may take.
 const READ: Duration = Duration::from_secs(30);
@@ -41,7 +41,7 @@ pub struct Listener {
 /// Serves the HTTP sessions on one connection.
 struct Sessions {
     gateway: Arc<Gateway>,
-    certificate: Option<Arc<Certificate>>,
+    certificate: Option<Shown>,
 }
 
 impl Listener {
@@ -51,7 +51,7 @@ impl Listener {
     }
 
     /// The connection as HTTP sees it, and what its client has shown.
-    async fn opened(&self, stream: Stream) -> Option<(Stream, Option<Arc<Certificate>>)> {
+    async fn opened(&self, stream: Stream) -> Option<(Stream, Option<Shown>)> {
         let Some(tls) = &self.tls else {
             return Some((stream, None));
         };
@@ -101,9 +101,14 @@ impl HttpServerApp for Sessions {
         session.set_pipelining_enabled(true);
         session.set_read_timeout(Some(READ));
         session.set_write_timeout(Some(WRITE));
+        // Who would not be let in any more is to learn it from a handshake.
+        let distrusted = self
+            .certificate
+            .as_ref()
+            .is_some_and(|shown| shown.stands().is_err());
         // Whoever asks to upgrade may go on in another protocol: what follows is
         // not taken for a request.
-        if *shutdown.borrow() || session.get_header(UPGRADE).is_some() {
+        if *shutdown.borrow() || session.get_header(UPGRADE).is_some() || distrusted {
             session.set_keepalive(None);
         } else if session.get_keepalive().is_some() {
             // pingora would wait for the next request for ever.

@@ -8,6 +8,7 @@
 
 pub mod arrival;
 mod coalesce;
+mod credential;
 mod dial;
 pub mod documents;
 mod encrypted;

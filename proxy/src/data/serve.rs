@@ -1,16 +1,16 @@
 //! One request, from its head to the end of its reply.
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use http::StatusCode;
-use http::header::{ALLOW, AUTHORIZATION, UPGRADE};
+use http::header::{ALLOW, UPGRADE};
 use lattice_kernel::pipeline;
-use lattice_kernel::{Certificate, Clock, Code, Dialect, Draft, Gate, Head, Refusal, Secret};
+use lattice_kernel::{Clock, Code, Dialect, Draft, Gate, Head, Refusal};
 use percent_encoding::percent_decode_str;
 use pingora::protocols::http::ServerSession;
 
 use crate::data::arrival::{self, Gone, Opening};
+use crate::data::credential;
 use crate::data::forward;
 use crate::data::listing::Listing;
 use crate::data::respond;
@@ -18,6 +18,7 @@ use crate::data::routes::{self, NoRoute, Route, Wanted};
 use crate::data::stream;
 use crate::gateway::{Gateway, GatewayReply, Patience};
 use crate::metrics::RequestEnded;
+use crate::tls::Shown;
 
 /// What the data of a request are classified as, where its caller says so.
 const CLASSIFICATION: &str = "x-lattice-classification";
@@ -33,11 +34,8 @@ pub enum After {
     Close,
 }
 
-/// What the client of a connection has shown.
-type Shown<'a> = Option<&'a Arc<Certificate>>;
-
 /// Serves the request whose head `session` has read; `shown` is of its connection.
-pub async fn serve(gateway: &Gateway, session: &mut ServerSession, shown: Shown<'_>) -> After {
+pub async fn serve(gateway: &Gateway, session: &mut ServerSession, shown: Option<&Shown>) -> After {
     let request = session.req_header();
     let route = match routes::find(&request.method, request.uri.path()) {
         // There are clients that try this first and, told so, go on over HTTP at once.
@@ -76,7 +74,7 @@ pub async fn serve(gateway: &Gateway, session: &mut ServerSession, shown: Shown<
 }
 
 /// What the head of a request tells.
-fn opening_of(session: &ServerSession, shown: Shown<'_>, wanted: Wanted<'_>) -> Opening {
+fn opening_of(session: &ServerSession, shown: Option<&Shown>, wanted: Wanted<'_>) -> Opening {
     let Wanted {
         what,
         model,
@@ -184,7 +182,8 @@ async fn models(
     head: Head,
     id: Option<&str>,
 ) -> pingora::Result<After> {
-    let listed = pipeline::list(&gateway.gates, draft, &head, gateway.catalog.models()).await;
+    let catalog = gateway.catalog.now();
+    let listed = pipeline::list(&gateway.gates, draft, &head, catalog.models()).await;
     let listed = match listed {
         Ok(listed) => listed,
         Err(refusal) => {
@@ -275,28 +274,17 @@ pub fn end_of(session: &mut ServerSession) -> After {
     }
 }
 
-/// The credential, whichever of the four headers carries it, and the certificate.
-fn head_of(session: &ServerSession, shown: Shown<'_>) -> Head {
-    let text = |name: &str| {
-        session
-            .get_header(name)
-            .and_then(|value| value.to_str().ok())
-    };
-    let bearer = text(AUTHORIZATION.as_str()).and_then(|value| {
-        let (scheme, token) = value.split_once(' ')?;
-        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
-    });
-    let credential = bearer
-        .or_else(|| text("x-api-key"))
-        .or_else(|| text("x-goog-api-key"))
-        .or_else(|| text("api-key"));
+/// What tells who asks.
+fn head_of(session: &ServerSession, shown: Option<&Shown>) -> Head {
+    let request = session.req_header();
     let source = session
         .client_addr()
         .and_then(|address| address.as_inet())
         .map(|address| address.ip());
     Head {
-        credential: credential.map(Secret::new),
-        certificate: shown.cloned(),
+        credential: credential::of(&request.headers, request.uri.query()),
+        certificate: shown.map(|shown| shown.certificate().clone()),
+        distrust: shown.and_then(|shown| shown.stands().err()),
         source,
     }
 }

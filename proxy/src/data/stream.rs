@@ -8,8 +8,8 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use lattice_dialects::canonical;
 use lattice_dialects::error::{Mark, annotate, translate};
 use lattice_dialects::reply::Verdict;
-use lattice_kernel::{Code, Dialect, Draft, Ending, Gate, NanoUsd, Record, Refusal, Target, Usage};
-use lattice_providers::{Answer, Exchange, Rejected, TransportError};
+use lattice_kernel::{Code, Dialect, Draft, Ending, Gate, NanoUsd, Record, Refusal, Target};
+use lattice_providers::{Answer, Exchange, Rejected, TransportError, used};
 use pingora::http::ResponseHeader;
 use pingora::protocols::http::ServerSession;
 
@@ -473,16 +473,6 @@ fn price(record: &Record, usage: &canonical::Usage) -> Option<String> {
 fn record_usage(record: &mut Record, usage: Option<&canonical::Usage>) {
     if let Some(usage) = usage {
         record.used(used(usage));
-    }
-}
-
-fn used(usage: &canonical::Usage) -> Usage {
-    Usage {
-        input: usage.input,
-        cached_input: usage.cached_input,
-        cache_write: usage.cache_write,
-        output: usage.output,
-        reasoning: usage.reasoning,
     }
 }
 

@@ -11,7 +11,9 @@ use lattice_kernel::gates::{Audit, IntentFacts, RefusalFacts, Slot};
 use lattice_kernel::money::micros;
 use lattice_kernel::outcome::Rulings;
 use lattice_kernel::principal::{Named, Principal};
-use lattice_kernel::{Clock, Code, Ending, Gate, NanoUsd, Outcome, Presence, Refusal, SystemClock};
+use lattice_kernel::{
+    Bill, Clock, Code, Ending, Gate, NanoUsd, Outcome, Presence, Refusal, SystemClock, Tier,
+};
 use lattice_limits::model_id;
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -251,6 +253,8 @@ impl Drop for OutcomeRoom {
                 attempts: 0,
                 abandoned: 0,
                 usage: None,
+                bill: None,
+                given_up: None,
                 cost: Some(NanoUsd::ZERO),
                 estimated: false,
                 reserved: None,
@@ -269,6 +273,7 @@ impl OutcomeRoom {
             Ending::Failed(code) => Some(code.as_str()),
             _ => None,
         };
+        let lines: Vec<_> = outcome.bill.iter().flat_map(lines).collect();
         let leaf = leaf::Outcome {
             at: timestamp(SystemClock.now()),
             request_id: self.request_id,
@@ -280,13 +285,21 @@ impl OutcomeRoom {
             model: outcome.model.as_deref(),
             attempts: outcome.attempts,
             abandoned: outcome.abandoned,
-            usage: outcome.usage.map(|usage| leaf::Usage {
+            usage: outcome.usage.as_ref().map(|usage| leaf::Usage {
                 input: usage.input,
                 cached_input: usage.cached_input,
                 cache_write: usage.cache_write,
                 output: usage.output,
                 reasoning: usage.reasoning,
+                tier: usage.tier.as_ref().map(Tier::as_str),
             }),
+            bill: outcome.bill.as_ref().map(|bill| leaf::Bill {
+                price: &bill.price,
+                version: &bill.version,
+                lines: &lines,
+            }),
+            abandoned_nano_usd: outcome.given_up.map(NanoUsd::as_i64),
+            reserved_nano_usd: outcome.reserved.map(NanoUsd::as_i64),
             cost_nano_usd: outcome.cost.map(NanoUsd::as_i64),
             estimated: outcome.estimated,
             ttft_us: outcome.first_byte.map(micros),
@@ -300,6 +313,15 @@ impl OutcomeRoom {
 /// The tokens of the call, or as many as were held for it.
 fn spent_tokens(outcome: &Outcome) -> Option<i64> {
     outcome.tokens().and_then(|tokens| tokens.try_into().ok())
+}
+
+fn lines(bill: &Bill) -> impl Iterator<Item = leaf::Line<'static>> {
+    bill.lines.iter().map(|line| leaf::Line {
+        class: line.class.as_str(),
+        count: line.count,
+        rate_pico_usd: line.rate,
+        cost_nano_usd: line.cost.as_i64(),
+    })
 }
 
 fn tools(rulings: &Rulings) -> Option<leaf::Tools<'_>> {

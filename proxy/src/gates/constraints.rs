@@ -5,9 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lattice_kernel::gates::{Constraints, Granted, Lease as _, Terms};
-use lattice_kernel::{
-    Ask, Code, Gate, NanoUsd, Plan, Price, Principal, Refusal, Target, Usage,
-};
+use lattice_kernel::{Ask, Code, Gate, NanoUsd, Plan, Principal, Refusal, Target};
 use lattice_limits::{
     Amounts, Exhausted, Family, Hold, Limit, NoRoom, PromptSize, Reserved, Scope, Unit, Wanted,
     input_bound,
@@ -19,6 +17,7 @@ use time::format_description::well_known::Rfc3339;
 
 use crate::background::in_time;
 use crate::books::{self, Books};
+use crate::gates::dearest::{Extras, most};
 use crate::metrics::budgets::scope_label;
 
 /// Prompts above this are counted on a thread that may block, bytes.
@@ -247,6 +246,7 @@ fn count_input(body: &Outbound, family: Family) -> u64 {
 /// The most that the call can cost at the dearest target; `None` where one of
 /// them has no price.
 fn reckon(plan: &Plan, body: &Outbound, input: u64) -> Result<Option<NanoUsd>, Refusal> {
+    let extras = Extras::of(body.body());
     let mut dearest = NanoUsd::ZERO;
     for target in plan.targets() {
         let Some(price) = &target.price else {
@@ -254,7 +254,7 @@ fn reckon(plan: &Plan, body: &Outbound, input: u64) -> Result<Option<NanoUsd>, R
         };
         let most = most_output(target, body)
             .checked_mul(u64::from(body.facts().n))
-            .and_then(|output| most(price.as_ref(), input, output))
+            .and_then(|output| most(price.as_ref(), input, output, extras))
             .filter(|cost| *cost <= NanoUsd::CALL);
         dearest = dearest.max(most.ok_or_else(beyond_reason)?);
     }
@@ -271,23 +271,6 @@ fn beyond_reason() -> Refusal {
         ),
     )
     .field("max_tokens")
-}
-
-/// Providers charge more for tokens that they write to a cache, and may do so
-/// unasked: the bound takes the dearer of the two.
-fn most(price: &dyn Price, input: u64, output: u64) -> Option<NanoUsd> {
-    let plain = price.cost(&Usage {
-        input,
-        output,
-        ..Usage::default()
-    })?;
-    let written = price.cost(&Usage {
-        input,
-        cache_write: input,
-        output,
-        ..Usage::default()
-    })?;
-    Some(plain.max(written))
 }
 
 /// The note of a cap that the caller did not ask for.

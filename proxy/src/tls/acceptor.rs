@@ -4,10 +4,11 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lattice_kernel::{Certificate, Clock as _, SystemClock};
+use lattice_kernel::{Clock as _, SystemClock};
 use metrics::counter;
 use parking_lot::RwLock;
 use rustls::ServerConfig;
+use rustls::server::danger::ClientCertVerifier;
 use time::OffsetDateTime;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::Semaphore;
@@ -18,6 +19,7 @@ use tokio_rustls::server::TlsStream;
 use crate::config::ConfigError;
 use crate::tls::files::{Files, Identity, moment};
 use crate::tls::peer;
+use crate::tls::shown::Shown;
 use crate::watch::{Reason, Watch};
 
 /// How long a handshake may take, the wait for its turn included.
@@ -41,7 +43,7 @@ pub struct Accepted<S> {
     /// What was encrypted.
     pub stream: TlsStream<S>,
     /// The certificate that the client has shown, verified.
-    pub certificate: Option<Arc<Certificate>>,
+    pub certificate: Option<Shown>,
 }
 
 /// Makes the handshakes of one listener, with whatever its files hold.
@@ -58,6 +60,9 @@ struct Inner {
 
 struct Serving {
     config: Arc<ServerConfig>,
+    clients: Option<Arc<dyn ClientCertVerifier>>,
+    /// Another one whenever files were taken over.
+    edition: u64,
     not_after: OffsetDateTime,
     /// Why the files that are there now are not served with.
     refused: Option<String>,
@@ -71,9 +76,15 @@ impl Acceptor {
     pub fn open(listener: &'static str, files: &Files) -> Result<(Self, Watch), ConfigError> {
         // First of all: what changes while it is read is read again.
         let watch = Watch::new(files.paths());
-        let Identity { config, not_after } = files.load()?;
+        let Identity {
+            config,
+            clients,
+            not_after,
+        } = files.load()?;
         let serving = Serving {
             config,
+            clients,
+            edition: 0,
             not_after,
             refused: None,
         };
@@ -123,16 +134,21 @@ impl Acceptor {
         }
         // Never closed.
         let turn = self.0.turns.acquire().await;
-        let config = self.0.serving.read().config.clone();
+        let (config, edition) = {
+            let serving = self.0.serving.read();
+            (serving.config.clone(), serving.edition)
+        };
         let shaken = TlsAcceptor::from(config).accept(stream).await;
         drop(turn);
         let mut stream = shaken.map_err(failed("failed"))?;
-        let shown = stream.get_ref().1.peer_certificates();
-        let certificate = shown.and_then(<[_]>::first).map(|shown| peer::read(shown));
+        let shown = stream.get_ref().1.peer_certificates().unwrap_or_default();
+        let certificate = shown
+            .first()
+            .map(|own| peer::read(own).map(|read| Shown::new(read, shown, self.clone(), edition)));
         match certificate.transpose() {
             Ok(certificate) => Ok(Accepted {
-                certificate: certificate.map(Arc::new),
                 stream,
+                certificate,
             }),
             Err(why) => {
                 let text = format!("Your certificate cannot be used: {why}.\n");
@@ -157,18 +173,26 @@ impl Acceptor {
     }
 
     /// All or nothing: with files that cannot be used, the last good ones go on.
-    fn reload(&self, reason: Reason) {
+    pub(super) fn reload(&self, reason: Reason) {
         let Inner {
             listener, files, ..
         } = &*self.0;
         let result = match files.load() {
-            Ok(Identity { config, not_after }) => {
+            Ok(Identity {
+                config,
+                clients,
+                not_after,
+            }) => {
                 let until = moment(not_after);
-                *self.0.serving.write() = Serving {
+                let mut serving = self.0.serving.write();
+                *serving = Serving {
                     config,
+                    clients,
+                    edition: serving.edition + 1,
                     not_after,
                     refused: None,
                 };
+                drop(serving);
                 tracing::info!(
                     listener,
                     ?reason,
@@ -190,6 +214,13 @@ impl Acceptor {
         };
         counter!("lattice_tls_reloads_total", "listener" => *listener, "result" => result)
             .increment(1);
+    }
+
+    /// What certificates of clients are verified with now, and the edition of the files
+    /// that it is from.
+    pub(super) fn clients(&self) -> (u64, Option<Arc<dyn ClientCertVerifier>>) {
+        let serving = self.0.serving.read();
+        (serving.edition, serving.clients.clone())
     }
 
     /// Until when the certificate counts, or what is wrong with it.

@@ -2,12 +2,15 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_rustls::server::TlsStream;
 
-use crate::tls::{Accepted, Acceptor, First};
+use crate::tls::{Accepted, Acceptor, First, Shown};
 
 /// Connections that wait for their handshake; further ones wait to be accepted.
 const MOST: usize = 1024;
@@ -16,7 +19,7 @@ const MOST: usize = 1024;
 pub struct Handshakes {
     listener: TcpListener,
     acceptor: Acceptor,
-    running: JoinSet<Option<(TlsStream<TcpStream>, SocketAddr)>>,
+    running: JoinSet<Option<(Watched, SocketAddr)>>,
 }
 
 impl Handshakes {
@@ -31,7 +34,7 @@ impl Handshakes {
 }
 
 impl axum::serve::Listener for Handshakes {
-    type Io = TlsStream<TcpStream>;
+    type Io = Watched;
     type Addr = SocketAddr;
 
     async fn accept(&mut self) -> (Self::Io, Self::Addr) {
@@ -47,8 +50,8 @@ impl axum::serve::Listener for Handshakes {
                 {
                     let acceptor = self.acceptor.clone();
                     self.running.spawn(async move {
-                        let Accepted { stream, .. } = acceptor.accept(stream).await?;
-                        Some((stream, address))
+                        let Accepted { stream, certificate } = acceptor.accept(stream).await?;
+                        Some((Watched { stream, shown: certificate }, address))
                     });
                 }
             }
@@ -57,6 +60,46 @@ impl axum::serve::Listener for Handshakes {
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
+    }
+}
+
+/// A connection that ends before its next request where its certificate would not be let
+/// in any more.
+pub struct Watched {
+    stream: TlsStream<TcpStream>,
+    shown: Option<Shown>,
+}
+
+impl AsyncRead for Watched {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
+        // After it has come: what is read waits for a request first.
+        match self.shown.as_ref().map_or(Ok(()), Shown::stands) {
+            Ok(()) => Poll::Ready(Ok(())),
+            Err(_) => Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into())),
+        }
+    }
+}
+
+impl AsyncWrite for Watched {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }
 

@@ -54,6 +54,8 @@ pub struct ClientCertificates {
 pub struct Identity {
     /// For new handshakes.
     pub config: Arc<ServerConfig>,
+    /// What verifies certificates of clients, there and afterwards.
+    pub clients: Option<Arc<dyn ClientCertVerifier>>,
     /// From then on clients refuse the certificate.
     pub not_after: OffsetDateTime,
 }
@@ -83,9 +85,12 @@ impl Files {
         let builder = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(|error| ConfigError::invalid(self.at, error.to_string()))?;
-        let builder = match &self.clients {
+        let clients = self.clients.as_ref();
+        let clients = clients.map(|clients| self.verifier(clients, now));
+        let clients = clients.transpose()?;
+        let builder = match clients.clone() {
             None => builder.with_no_client_auth(),
-            Some(clients) => builder.with_client_cert_verifier(self.verifier(clients, now)?),
+            Some(verifier) => builder.with_client_cert_verifier(verifier),
         };
         let mut config = builder.with_single_cert(chain, key).map_err(|error| {
             let why = match error {
@@ -103,13 +108,14 @@ impl Files {
             ConfigError::invalid(format!("{}.key", self.at), why)
         })?;
         config.alpn_protocols = vec![HTTP_1_1.to_vec()];
-        if self.clients.is_some() {
+        if clients.is_some() {
             // A session that is taken up again is not verified again.
             config.session_storage = Arc::new(NoServerSessionStorage {});
             config.send_tls13_tickets = 0;
         }
         Ok(Identity {
             config: Arc::new(config),
+            clients,
             not_after,
         })
     }

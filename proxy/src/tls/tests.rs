@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use lattice_kernel::principal::Distrust;
 use rcgen::{SanType, date_time_ymd};
 use rustls::ClientConfig;
 use sha2::{Digest as _, Sha256};
@@ -74,7 +75,9 @@ type Entered = Result<Option<Vec<Box<str>>>, ()>;
 
 async fn enter(acceptor: &Acceptor, client: ClientConfig) -> Entered {
     let accepted = accepted(acceptor, client).await.ok_or(())?;
-    Ok(accepted.certificate.map(|shown| shown.names.clone()))
+    Ok(accepted
+        .certificate
+        .map(|shown| shown.certificate().names.clone()))
 }
 
 async fn accepted(acceptor: &Acceptor, client: ClientConfig) -> Option<Accepted<TcpStream>> {
@@ -118,6 +121,7 @@ async fn a_certificate_that_is_verified_becomes_names_and_a_fingerprint() {
         let client = door.server.client_speaking(&[version], Some(&agent));
         let accepted = accepted(&door.acceptor(true), client).await.unwrap();
         let shown = accepted.certificate.unwrap();
+        let shown = shown.certificate();
         assert_eq!(
             shown.names,
             ["uri:spiffe://corp/a", "cn:build"].map(Into::into)
@@ -195,6 +199,39 @@ async fn a_revoked_certificate_is_refused() {
     let acceptor = Acceptor::open("clients", &files).unwrap().0;
     let unlisted = other.issue("good", |_| {});
     assert_eq!(door.enter(&acceptor, Some(&unlisted)).await, Err(()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_does_not_outlive_what_its_certificate_rests_on() {
+    let door = Door::new();
+    let (crl, ca) = (door.file("revoked.pem"), door.file("ca.crt"));
+    let list = |revoked: &[u64]| std::fs::write(&crl, door.clients.revocations(revoked, 3000));
+    list(&[7]).unwrap();
+    let acceptor = Acceptor::open("clients", &door.files(true, Some(&crl)));
+    let (acceptor, mut watch) = acceptor.unwrap();
+    let own = door.clients.issue("good", |params| {
+        params.serial_number = Some(8.into());
+    });
+    let client = door.server.client(Some(&own));
+    let shown = accepted(&acceptor, client).await.unwrap().certificate;
+    let shown = shown.unwrap();
+    let mut taken_over = async || {
+        let reason = watch.changed().await;
+        acceptor.reload(reason);
+        shown.stands()
+    };
+    assert_eq!(shown.stands(), Ok(()));
+    list(&[7, 8]).unwrap();
+    assert_eq!(taken_over().await, Err(Distrust::Revoked));
+    list(&[7]).unwrap();
+    assert_eq!(taken_over().await, Ok(()));
+    // What cannot be used changes nothing.
+    std::fs::write(&crl, "nothing").unwrap();
+    assert_eq!(taken_over().await, Ok(()));
+    list(&[]).unwrap();
+    let other = Authority::new("other CA");
+    std::fs::write(&ca, other.pem()).unwrap();
+    assert_eq!(taken_over().await, Err(Distrust::Untrusted));
 }
 
 #[tokio::test]

@@ -496,7 +496,7 @@ pub fn get_with(url: &str, name: &str, value: &str) -> Reply {
     read(agent().get(url).header(name, value).call().unwrap())
 }
 
-fn read(response: http::Response<ureq::Body>) -> Reply {
+pub fn read(response: http::Response<ureq::Body>) -> Reply {
     let (head, mut body) = response.into_parts();
     let mut text = String::new();
     body.as_reader().read_to_string(&mut text).unwrap();

@@ -19,7 +19,7 @@ cases! { CASES:
     a_team_is_found_with_what_its_members_inherit,
     nobody_acts_for_a_team_of_another_organisation,
     whoever_still_has_keys_cannot_be_deleted,
-    whom_tokens_name_is_disabled_and_not_deleted,
+    whom_tokens_named_is_refused_once_it_is_deleted,
     names_are_unique,
     what_is_referred_to_must_exist,
 }
@@ -437,17 +437,26 @@ async fn whoever_still_has_keys_cannot_be_deleted(Bench { store, .. }: Bench) {
     assert!(!store.delete_org("acme").await.unwrap());
 }
 
-async fn whom_tokens_name_is_disabled_and_not_deleted(Bench { store, .. }: Bench) {
+async fn whom_tokens_named_is_refused_once_it_is_deleted(Bench { store, .. }: Bench) {
     acme(&store).await;
-    assert!(store.delete_agent("build").await.unwrap());
-    assert!(store.disable_user("ada", Some(NOW)).await.unwrap());
-    let named = "named by tokens of https://id.example.com: disable it";
-    assert_conflict(store.delete_user("ada").await, named);
-    let token = Handle::Token {
+    let token = || Handle::Token {
         issuer: "https://id.example.com".into(),
         subject: "4711".into(),
     };
-    assert!(holder(&store, token).await.unwrap().disabled);
+    assert!(store.delete_agent("build").await.unwrap());
+    assert!(store.delete_user("ada").await.unwrap());
+    let left = holder(&store, token()).await.unwrap();
+    assert_eq!((left.user, left.agent, left.org), (None, None, None));
+    assert!(store.delete_team("research").await.unwrap());
+    assert!(store.delete_org("acme").await.unwrap());
+
+    let ada = UserRow {
+        issuer: some("https://id.example.com"),
+        subject: some("4711"),
+        ..user("ada")
+    };
+    store.create_user(&ada).await.unwrap();
+    assert!(holder(&store, token()).await.unwrap().user.is_some());
 }
 
 async fn names_are_unique(Bench { store, .. }: Bench) {

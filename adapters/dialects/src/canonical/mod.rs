@@ -27,4 +27,4 @@ pub use request::{
 };
 pub(crate) use sealed::PREFIX as SEAL;
 pub use sealed::{Proves, Sealed};
-pub use usage::Usage;
+pub use usage::{Tier, Usage};

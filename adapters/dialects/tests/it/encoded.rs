@@ -15,6 +15,7 @@ const COUNTS: Usage = Usage {
     cache_write: 2,
     output: 5,
     reasoning: 3,
+    ..Usage::NONE
 };
 
 const RENDERED: &str = r#"{"prompt_tokens":10,"completion_tokens":5,"total_tokens":15,"prompt_tokens_details":{"cached_tokens":4,"cache_write_tokens":2},"completion_tokens_details":{"reasoning_tokens":3},"lattice_cost_usd":0.25}"#;
@@ -291,7 +292,8 @@ proptest! {
             cache_write: part(input, parts[1]),
             output,
             reasoning: part(output, parts[2]),
-        };
+..Usage::NONE
+};
         let json = usage::render(&usage, cost);
         prop_assert_eq!(Usage::read(&json), Some(usage), "{}", json);
     }

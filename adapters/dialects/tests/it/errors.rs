@@ -141,6 +141,7 @@ fn usage(json: &str) -> Option<[u64; 5]> {
         cache_write,
         output,
         reasoning,
+        ..
     } = usage;
     Some([input, cached_input, cache_write, output, reasoning])
 }

@@ -29,3 +29,4 @@ mod support;
 mod to_openai;
 mod tools_removed;
 mod translated;
+mod usage;

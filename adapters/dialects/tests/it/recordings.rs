@@ -74,7 +74,7 @@ fn assert_usage(file: &str, usage: Option<Usage>, reported: Option<&Value>) {
     let (prompt, completion) = (count("/prompt_tokens"), count("/completion_tokens"));
     let (total, cached) = (
         count("/total_tokens"),
-        count("/prompt_tokens_details/cached_tokens"),
+        count("/prompt_tokens_details/cached_tokens") + count("/num_cached_tokens"),
     );
     if total == prompt + completion && cached <= prompt {
         assert_eq!((usage.input, usage.output), (prompt, completion), "{file}");

@@ -43,6 +43,7 @@ const COUNTED: Usage = Usage {
     cache_write: 1,
     output: 3,
     reasoning: 1,
+    ..Usage::NONE
 };
 
 #[test]

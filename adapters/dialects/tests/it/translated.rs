@@ -119,6 +119,7 @@ fn usage_is_told_to_who_asks_and_metered_either_way() {
         cache_write: 30,
         output: 7,
         reasoning: 0,
+        ..Usage::NONE
     };
     let (out, asked) = translated(claude(), &body, Asked::Yes);
     assert_eq!(asked.usage(), Some(used));

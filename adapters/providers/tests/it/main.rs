@@ -12,6 +12,7 @@ mod stage;
 
 mod breakers;
 mod failover;
+mod invoice;
 mod money;
 mod running;
 mod tools;

@@ -14,8 +14,8 @@ use lattice_kernel::gates::{
 };
 use lattice_kernel::principal::Named;
 use lattice_kernel::{
-    Action, Ask, Balance, Clock as _, Dialect, Draft, Gates, Head, NanoUsd, Outcome, Plan, Price,
-    Principal, Refusal, Routing, SystemClock, Target, ToolCall, Usage, pipeline,
+    Action, Ask, Balance, Bill, Clock as _, Dialect, Draft, Gates, Head, NanoUsd, Outcome, Plan,
+    Price, Principal, Rates, Refusal, Routing, SystemClock, Target, ToolCall, Usage, pipeline,
 };
 use lattice_providers::{
     Answer, Asked, Directory, Forwarded, Kind, Outbound, Provider, Remote, Reply, Timeouts,
@@ -156,8 +156,17 @@ fn target((name, weight): &(&'static str, u32)) -> Arc<Target> {
 struct OnePerToken;
 
 impl Price for OnePerToken {
+    fn bill(&self, usage: &Usage, _: OffsetDateTime) -> Option<Bill> {
+        Bill::new(
+            "one".into(),
+            "test".into(),
+            usage,
+            &Rates::flat(1_000, 1_000),
+        )
+    }
     fn cost(&self, usage: &Usage) -> Option<NanoUsd> {
-        NanoUsd::new(usage.input.checked_add(usage.output)?)
+        let bill = self.bill(usage, OffsetDateTime::UNIX_EPOCH)?;
+        Some(bill.total)
     }
     fn source(&self) -> &str {
         "test"
@@ -259,7 +268,11 @@ impl Identity for Stage {
 }
 
 impl Authorization for Stage {
-    fn decide(&self, _: OffsetDateTime, _: &Principal, _: &Ask, _: &Target) -> Verdict {
+    type Rules = ();
+
+    fn rules(&self) {}
+
+    fn decide(&self, (): &(), _: OffsetDateTime, _: &Principal, _: &Ask, _: &Target) -> Verdict {
         let decision = Decision {
             allow: true,
             deny: vec![],
@@ -280,7 +293,7 @@ impl Authorization for Stage {
         target: &Target,
         _: &ToolCall<'_>,
     ) -> Verdict {
-        self.decide(at, who, ask, target)
+        self.decide(&(), at, who, ask, target)
     }
 }
 

@@ -39,6 +39,19 @@ struct State {
     /// Attempts that have ended.
     attempts: u64,
     last: Option<Attempt>,
+    /// When the first of the attempts ended that failed in a row, up to the last one.
+    failing: Option<Instant>,
+}
+
+/// How an issuer's keys stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    /// Keys that count now.
+    pub keys: Option<usize>,
+    /// How long ago the issuer last showed its keys.
+    pub confirmed: Option<Duration>,
+    /// For how long they could not be had since.
+    pub failing: Option<Duration>,
 }
 
 /// Keys as the issuer last showed them.
@@ -85,6 +98,16 @@ impl Keyring {
         &self.at.issuer
     }
 
+    /// How the keys stand.
+    pub(crate) fn standing(&self) -> Standing {
+        let state = self.state.borrow();
+        Standing {
+            keys: state.current().map(|keys| keys.set.len()),
+            confirmed: state.keys.as_ref().map(|keys| keys.confirmed.elapsed()),
+            failing: state.failing.map(|since| since.elapsed()),
+        }
+    }
+
     /// Which keys count now; `None` where none do.
     pub(crate) fn edition(&self) -> Option<u64> {
         self.state.borrow().current().map(|keys| keys.edition)
@@ -119,8 +142,14 @@ impl Keyring {
                 ended,
                 failed: fetched.is_err(),
             });
-            if let Ok(set) = &fetched {
-                changed = state.take(set.clone(), ended);
+            match &fetched {
+                Ok(set) => {
+                    state.failing = None;
+                    changed = state.take(set.clone(), ended);
+                }
+                Err(_) => {
+                    state.failing.get_or_insert(ended);
+                }
             }
         });
         fetched.map(|set| Turned {

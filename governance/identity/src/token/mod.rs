@@ -7,7 +7,8 @@
 //!
 //! Only users of the store have bare names, which rules may be written for; any other
 //! is `ISSUER#SUBJECT`, whatever the token says of a name or an address. A token whose
-//! groups stand for teams acts in one of them or not at all.
+//! groups stand for teams acts in one of them or not at all, and one that names an
+//! organisation, of a user of whom the store knows none, acts for one of the store's.
 //!
 //! What was verified is remembered for a minute at the most, by the digest of the
 //! whole token, never beyond its end, and only while its issuer's keys stay the same.
@@ -41,7 +42,7 @@ use crate::store::StoreFailure;
 pub use algorithm::Algorithm;
 pub use claims::{ClaimName, Required};
 pub use discovery::{Fetch, FetchFailure, KeysAt, LONGEST_REPLY};
-pub use keyring::{COOL, GRACE, REFRESH, RETRY, Turned};
+pub use keyring::{COOL, GRACE, REFRESH, RETRY, Standing, Turned};
 pub use mapping::{ClaimNames, Mapping, Others, RoleAt, Table};
 
 use fault::Fault;
@@ -135,6 +136,13 @@ impl<D: Directory, C: Clock> Tokens<D, C> {
         self.issuers.iter().map(|trusted| trusted.keyring.issuer())
     }
 
+    /// How the keys of each issuer stand, for readiness.
+    pub fn standings(&self) -> impl Iterator<Item = (&str, Standing)> {
+        self.issuers
+            .iter()
+            .map(|trusted| (trusted.keyring.issuer(), trusted.keyring.standing()))
+    }
+
     /// Waits until the keys of issuer number `index` are due, at once the first time,
     /// and fetches them. To be called in a loop by one task for each issuer, for as
     /// long as tokens are to be verified; there being no such issuer never ends.
@@ -152,8 +160,9 @@ impl<D: Directory, C: Clock> Tokens<D, C> {
     ///
     /// # Errors
     /// `identity_unknown`, in the same words whatever is wrong, also where its groups
-    /// stand for teams of which none is the bearer's, `identity_expired`,
-    /// `identity_revoked` where the store has disabled the user, and
+    /// stand for teams of which none is the bearer's or its organisation is unknown to
+    /// the store, `identity_expired`, `identity_revoked` where the store has disabled the
+    /// user or it was deleted there, and
     /// `store_unavailable` where the issuer's keys cannot be had or the store does
     /// not answer.
     pub async fn identify(&self, token: &str) -> Result<Arc<Principal>, Refusal> {
@@ -218,32 +227,25 @@ impl<D: Directory, C: Clock> Tokens<D, C> {
             subject: who.subject.clone(),
         };
         let stored = self.directory.holder(&handle).await.map_err(unavailable)?;
-        if stored.as_ref().is_some_and(|holder| holder.disabled) {
-            return Err(refusals::holder_disabled());
+        match &stored {
+            Some(holder) if holder.disabled => return Err(refusals::holder_disabled()),
+            Some(Holder { user: None, .. }) => return Err(refusals::holder_deleted()),
+            _ => {}
         }
-        let id = |kind: &[u8], name: &str| {
-            let namespace = Uuid::new_v5(&Uuid::NAMESPACE_URL, issuer.as_bytes());
-            Uuid::new_v5(&Uuid::new_v5(&namespace, kind), name.as_bytes())
-        };
-        let mut holder = stored.unwrap_or_else(|| {
-            // As long as configuration's name of the issuer and a claim may be, no more.
-            Holder::of_user(Named {
-                id: id(b"user", &who.subject),
-                name: format!("{issuer}#{}", who.subject).into(),
-            })
-        });
+        let mut holder = stored.unwrap_or_else(|| Holder::of_user(stranger(issuer, &who.subject)));
+        if let (None, Some(claimed)) = (holder.home(), &who.org) {
+            let org = self.directory.org(claimed).await.map_err(unavailable)?;
+            // A name that anybody may have written is not one that rules are written for.
+            holder.org = Some(org.ok_or_else(|| refusals::token_without_org(issuer, claimed))?);
+        }
         if let Some(first) = who.teams.first() {
-            let home = holder.home().or(who.org.as_deref());
-            let team = self.team(&who.teams, home).await.map_err(unavailable)?;
+            let team = self
+                .team(&who.teams, holder.home())
+                .await
+                .map_err(unavailable)?;
             // Without a team it would escape the team's limits.
             holder.team = Some(team.ok_or_else(|| refusals::token_without_team(issuer, first))?);
         }
-        holder.org = holder.org.or_else(|| {
-            who.org.as_ref().map(|name| Named {
-                id: id(b"org", name),
-                name: name.clone(),
-            })
-        });
         holder.grants.extend_from_slice(&who.grants);
         let principal = holder.principal(Auth::Token);
         principal.map(Arc::new).ok_or_else(refusals::token_unknown)
@@ -280,5 +282,16 @@ impl<D: Directory, C: Clock> Tokens<D, C> {
             self.explained_at.store(now, Ordering::Relaxed);
         }
         refusal.because(format!("a token was refused: {fault}"))
+    }
+}
+
+/// A user of whom only the issuer knows. The name is as long as configuration's name of
+/// the issuer and a claim may be, no more.
+fn stranger(issuer: &str, subject: &str) -> Named {
+    let namespace = Uuid::new_v5(&Uuid::NAMESPACE_URL, issuer.as_bytes());
+    let users = Uuid::new_v5(&namespace, b"user");
+    Named {
+        id: Uuid::new_v5(&users, subject.as_bytes()),
+        name: format!("{issuer}#{subject}").into(),
     }
 }

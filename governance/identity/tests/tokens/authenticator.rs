@@ -8,8 +8,8 @@ use lattice_identity::{
     ApiKeys, Authenticator, Certificates, KeyRow, KeyStore, LatticeKey, Pepper, StoreFailure,
 };
 use lattice_kernel::gates::Identity;
-use lattice_kernel::principal::{Auth, Level};
-use lattice_kernel::{Certificate, Code, Head, Principal, Refusal, Secret};
+use lattice_kernel::principal::{Auth, Distrust, Level};
+use lattice_kernel::{Certificate, Code, Credential, Head, Principal, Refusal, Secret};
 use rand::SeedableRng as _;
 use time::ext::NumericalDuration;
 
@@ -63,9 +63,9 @@ async fn show(
     certificate: Option<&Arc<Certificate>>,
 ) -> Result<Arc<Principal>, Refusal> {
     let head = Head {
-        credential: credential.map(Secret::new),
+        credential: credential.map_or(Credential::None, |text| Credential::One(Secret::new(text))),
         certificate: certificate.cloned(),
-        source: None,
+        ..Head::default()
     };
     gate.identify(&head).await
 }
@@ -259,4 +259,43 @@ async fn a_configured_certificate_does_not_act_in_another_organisations_team() {
         (who.team.clone(), who.org.clone()),
         (Some(named(2, "research")), acme())
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn different_credentials_are_refused_whatever_else_is_shown() {
+    let world = World::new();
+    let (gate, _) = gate(&world, false, vec![agent(SPIFFE)]);
+    for certificate in [None, Some(certificate(&[SPIFFE]))] {
+        let head = Head {
+            credential: Credential::Several,
+            certificate,
+            ..Head::default()
+        };
+        let refusal = gate.identify(&head).await.unwrap_err();
+        assert_eq!(refusal.code, Code::IdentityUnknown);
+        assert!(refusal.message.contains("Several different credentials"));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_counts_beside_a_certificate_that_counts_no_more() {
+    let world = World::new();
+    for required in [false, true] {
+        let (gate, key) = gate(&world, required, vec![agent(SPIFFE)]);
+        for (why, code) in [
+            (Distrust::Revoked, Code::IdentityRevoked),
+            (Distrust::Expired, Code::IdentityExpired),
+            (Distrust::Untrusted, Code::IdentityUnknown),
+        ] {
+            for credential in [Credential::None, Credential::One(Secret::new(&*key))] {
+                let head = Head {
+                    credential,
+                    certificate: Some(certificate(&[SPIFFE])),
+                    distrust: Some(why),
+                    ..Head::default()
+                };
+                assert_eq!(gate.identify(&head).await.unwrap_err().code, code);
+            }
+        }
+    }
 }

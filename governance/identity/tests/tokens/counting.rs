@@ -186,6 +186,8 @@ async fn a_team_of_another_organisation_than_the_token_says_does_not_count() {
     world
         .people
         .add_team("research", |team| team.org = Some(named(9, "acme")));
+    world.people.add_org(9, "acme");
+    world.people.add_org(8, "other");
     let of = |org: &str| {
         world.token(|_, claims| {
             claims["groups"] = json!(["research"]);
@@ -198,6 +200,33 @@ async fn a_team_of_another_organisation_than_the_token_says_does_not_count() {
     assert_eq!(world.code(&of("other")).await, refused);
     world.people.add_team("research", |_| ());
     assert_eq!(world.code(&of("acme")).await, refused, "a team of nobody's");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_organisation_that_the_store_does_not_know_is_nobodys() {
+    let world = World::new();
+    let token = world.token(|_, claims| claims["org"] = "acme".into());
+    let refusal = world.show(&token).await.unwrap_err();
+    assert_eq!(refusal.code, Code::IdentityUnknown);
+    assert!(refusal.detail().unwrap().contains("lattice org create"));
+    world.people.add_org(9, "acme");
+    let who = world.show(&token).await.unwrap();
+    assert_eq!(who.org, Some(named(9, "acme")), "with the store's own id");
+    // Whose organisation the store knows is not asked by the token.
+    world
+        .people
+        .add_user("s-1", |user| user.org = Some(named(8, "umbrella")));
+    world.people.orgs.lock().clear();
+    let who = world.show(&token).await.unwrap();
+    assert_eq!(who.org, Some(named(8, "umbrella")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_user_that_was_deleted_is_no_stranger() {
+    let world = World::new();
+    let token = world.token(|_, _| ());
+    world.people.add_user("s-1", |user| user.user = None);
+    assert_eq!(world.code(&token).await, Some(Code::IdentityRevoked));
 }
 
 #[tokio::test(start_paused = true)]

@@ -85,6 +85,7 @@ impl Fetch for Web {
 pub struct People {
     pub holders: Mutex<HashMap<Handle, Holder>>,
     pub teams: Mutex<HashMap<String, Team>>,
+    pub orgs: Mutex<HashMap<String, Named>>,
     pub down: AtomicBool,
 }
 
@@ -106,6 +107,11 @@ impl People {
             subject: subject.into(),
         };
         self.holders.lock().insert(handle, holder);
+    }
+
+    pub fn add_org(&self, id: u128, name: &str) {
+        let org = named(id, name);
+        self.orgs.lock().insert(name.to_owned(), org);
     }
 
     pub fn add_team(&self, name: &str, edit: impl FnOnce(&mut Team)) {
@@ -136,6 +142,11 @@ impl Directory for People {
     async fn team(&self, name: &str) -> Result<Option<Team>, StoreFailure> {
         let team = self.teams.lock().get(name).cloned();
         self.state(team)
+    }
+
+    async fn org(&self, name: &str) -> Result<Option<Named>, StoreFailure> {
+        let org = self.orgs.lock().get(name).cloned();
+        self.state(org)
     }
 }
 

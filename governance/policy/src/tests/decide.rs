@@ -21,7 +21,13 @@ fn ask(policy: &Policy, request: &Request) -> Verdict {
 /// At so many seconds after 1970 began.
 fn ask_at(policy: &Policy, request: &Request, seconds: i64) -> Verdict {
     let at = OffsetDateTime::from_unix_timestamp(seconds).unwrap();
-    policy.decide(at, &request.who, &request.ask, &request.target())
+    policy.decide(
+        &policy.rules(),
+        at,
+        &request.who,
+        &request.ask,
+        &request.target(),
+    )
 }
 
 const OPEN: &str = "decision := {\"allow\": true, \"deny\": [], \"obligations\": []}";

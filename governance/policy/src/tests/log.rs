@@ -51,7 +51,14 @@ fn logged(set: PolicySet) -> (Policy, Arc<Collected>) {
 }
 
 fn ask(policy: &Policy, request: &Request) {
-    policy.decide(request.at, &request.who, &request.ask, &request.target());
+    let rules = policy.rules();
+    policy.decide(
+        &rules,
+        request.at,
+        &request.who,
+        &request.ask,
+        &request.target(),
+    );
 }
 
 fn judge(policy: &Policy, arguments: &str) {

@@ -137,7 +137,8 @@ fn ask(asked: &Asked, seeded: bool, doubted: bool) -> (u64, u64, Source) {
     let hit = |set: &StdArc<Version>, key, kept: &u64| {
         doubts = doubted.then(|| (set.clone(), key, *kept));
     };
-    let answered = asked.ask(&Same { seeded }, hit, |set, outcome| {
+    let set = asked.set();
+    let answered = asked.ask(&set, &Same { seeded }, hit, |set, outcome| {
         let Outcome { answer, source } = outcome;
         (set.0, answer.unwrap(), source)
     });

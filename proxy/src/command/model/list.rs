@@ -10,6 +10,7 @@ use super::catalog::STARTER;
 use super::size;
 use crate::catalog::Catalog;
 use crate::cli::Listing;
+use crate::command::server::price_book;
 use crate::command::{CommandError, Done, table};
 use crate::config::Config;
 use crate::config::providers::Local;
@@ -59,7 +60,7 @@ pub fn run(config: &Config, listing: &Listing) -> Done {
         folders.push((local, found));
     }
     let listed = Listed {
-        models: models(config, &folders),
+        models: models(&Catalog::new(config, price_book(config)?), &folders),
         files: folders
             .iter()
             .flat_map(|(local, found)| found.iter().map(|info| file(&local.name, info)))
@@ -99,8 +100,8 @@ pub fn problem(file: &ModelInfo) -> Option<String> {
     file.note.clone().or_else(|| (!file.chat).then(base))
 }
 
-fn models(config: &Config, folders: &[(&Local, Vec<ModelInfo>)]) -> Vec<Model> {
-    let catalog = Catalog::new(config);
+fn models(catalog: &Catalog, folders: &[(&Local, Vec<ModelInfo>)]) -> Vec<Model> {
+    let catalog = catalog.now();
     let models = catalog.models().map(|(name, plan)| Model {
         name: name.to_owned(),
         targets: plan

@@ -12,6 +12,7 @@ use uuid::Uuid;
 use crate::catalog::Catalog;
 use crate::cli::PolicyExplain;
 use crate::command::CommandError;
+use crate::command::server::price_book;
 use crate::config::Config;
 
 /// An input for each target of the model, named `PROVIDER/MODEL`.
@@ -59,7 +60,7 @@ fn targets(
         };
         return Ok(vec![Arc::new(target)]);
     }
-    let plan = Catalog::new(config).plan(model).ok_or_else(|| {
+    let plan = Catalog::new(config, price_book(config)?).plan(model).ok_or_else(|| {
         CommandError::Usage(format!(
             "there is no model {model:?} in the configuration; `lattice model list` shows them, or name a --provider"
         ))

@@ -112,6 +112,7 @@ fn asked_model(running: &Running, model: &str) -> String {
     let listed = running
         .gateway
         .catalog
+        .now()
         .models()
         .any(|(name, _)| name == model);
     let local = running.gateway.local.first();

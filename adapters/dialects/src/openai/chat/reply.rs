@@ -13,7 +13,9 @@ pub fn usage_of(body: &[u8]) -> Option<Usage> {
     struct Reply<'a> {
         #[serde(borrow)]
         usage: &'a RawValue,
+        #[serde(borrow)]
+        service_tier: Option<&'a RawValue>,
     }
     let reply: Reply<'_> = serde_json::from_slice(body).ok()?;
-    Usage::read(reply.usage.get())
+    Usage::served(reply.usage.get(), reply.service_tier)
 }

@@ -3,7 +3,8 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::canonical::Usage;
+use crate::canonical::{Tier, Usage};
+use crate::openai::chat::usage::rare;
 
 #[derive(Deserialize)]
 struct Wire {
@@ -18,11 +19,15 @@ struct Wire {
 struct InputDetails {
     cached_tokens: Option<u64>,
     cache_write_tokens: Option<u64>,
+    audio_tokens: Option<u64>,
+    image_tokens: Option<u64>,
 }
 
 #[derive(Deserialize, Default)]
 struct OutputDetails {
     reasoning_tokens: Option<u64>,
+    audio_tokens: Option<u64>,
+    image_tokens: Option<u64>,
 }
 
 /// Reads a `usage` object. A count that is missing, negative, fractional or beyond
@@ -55,16 +60,32 @@ pub fn read(json: &str) -> Option<Usage> {
     if reasoning > output {
         output += reasoning;
     }
-    Some(Usage {
-        input: sane(input)?,
+    let usage = Usage {
+        input,
         cached_input,
         cache_write,
-        output: sane(output)?,
+        input_audio: part(of_input.audio_tokens)?,
+        input_image: part(of_input.image_tokens)?,
+        output,
         reasoning,
+        output_audio: part(of_output.audio_tokens)?,
+        output_image: part(of_output.image_tokens)?,
+        ..Usage::default()
+    };
+    usage.sane()
+}
+
+/// As [`read`], with the tier that the response names.
+pub(super) fn served(json: &str, tier: Option<&str>) -> Option<Usage> {
+    let tier = tier.and_then(Tier::told);
+    Some(Usage {
+        tier,
+        ..read(json)?
     })
 }
 
-/// The `usage` object that [`read`] takes for `usage`.
+/// The `usage` object that [`read`] takes for `usage`, save for what has no place in it:
+/// how long a cache is kept, what of it was sound, film, searches, and the tier.
 #[must_use]
 pub fn render(usage: &Usage) -> String {
     let Usage {
@@ -73,19 +94,31 @@ pub fn render(usage: &Usage) -> String {
         cache_write,
         output,
         reasoning,
+        ..
     } = usage;
+    let of_input = rare(&[
+        ("audio_tokens", usage.input_audio),
+        ("image_tokens", usage.input_image),
+    ]);
+    let of_output = rare(&[
+        ("audio_tokens", usage.output_audio),
+        ("image_tokens", usage.output_image),
+    ]);
     let total = input + output;
     format!(
         concat!(
             r#"{{"input_tokens":{input},"input_tokens_details":{{"cached_tokens":{cached_input},"#,
-            r#""cache_write_tokens":{cache_write}}},"output_tokens":{output},"#,
-            r#""output_tokens_details":{{"reasoning_tokens":{reasoning}}},"total_tokens":{total}}}"#,
+            r#""cache_write_tokens":{cache_write}{of_input}}},"output_tokens":{output},"#,
+            r#""output_tokens_details":{{"reasoning_tokens":{reasoning}{of_output}}},"#,
+            r#""total_tokens":{total}}}"#,
         ),
         input = input,
         cached_input = cached_input,
         cache_write = cache_write,
         output = output,
         reasoning = reasoning,
+        of_input = of_input,
+        of_output = of_output,
         total = total,
     )
 }
@@ -109,7 +142,10 @@ pub fn usage_of(body: &[u8]) -> Option<Usage> {
     struct Reply<'a> {
         #[serde(borrow)]
         usage: &'a RawValue,
+        #[serde(borrow)]
+        service_tier: Option<&'a RawValue>,
     }
     let reply: Reply<'_> = serde_json::from_slice(body).ok()?;
-    read(reply.usage.get())
+    let tier = reply.service_tier.map(RawValue::get);
+    served(reply.usage.get(), tier)
 }

@@ -29,6 +29,7 @@ pub struct ResponsesWatch {
 struct Told<'a> {
     kind: Option<&'a str>,
     usage: Option<&'a str>,
+    tier: Option<&'a str>,
     /// Of an `error` event, as a member or flat.
     error: Option<&'a str>,
     /// Of the response.
@@ -41,6 +42,7 @@ const TOLD: &[Path] = &[
     &[Step::Key("response"), Step::Key("usage")],
     &[Step::Key("error")],
     &[Step::Key("response"), Step::Key("error")],
+    &[Step::Key("response"), Step::Key("service_tier")],
 ];
 
 impl Watch for ResponsesWatch {
@@ -68,6 +70,8 @@ impl Watch for ResponsesWatch {
             #[serde(borrow)]
             usage: Option<&'a RawValue>,
             #[serde(borrow)]
+            service_tier: Option<&'a RawValue>,
+            #[serde(borrow)]
             error: Option<&'a RawValue>,
         }
         let Ok(wire) = serde_json::from_slice::<Wire<'_>>(&data) else {
@@ -87,6 +91,7 @@ impl Watch for ResponsesWatch {
         self.told(&Told {
             kind,
             usage: response.usage.map(RawValue::get),
+            tier: response.service_tier.map(RawValue::get),
             error: wire.error.map(RawValue::get).or_else(flat),
             failure: response.error.map(RawValue::get),
         });
@@ -113,6 +118,7 @@ impl Watch for ResponsesWatch {
         self.told(&Told {
             kind: kind.as_ref().map(|kind| &*kind.0),
             usage: long.get(1),
+            tier: long.get(4),
             error: long.get(2),
             failure: long.get(3),
         });
@@ -154,7 +160,8 @@ impl ResponsesWatch {
             }
             _ => return,
         }
-        self.progress.usage = told.usage.and_then(usage::read).or(self.progress.usage);
+        let usage = told.usage.and_then(|json| usage::served(json, told.tier));
+        self.progress.usage = usage.or(self.progress.usage);
     }
 
     /// The first error says the most: a failed response repeats it.

@@ -26,6 +26,7 @@ fn the_cache_is_counted_beside_the_input() {
             cache_write,
             output,
             reasoning,
+            ..Usage::NONE
         };
         assert_eq!(usage::read(json), Some(expected), "{json}");
     }
@@ -123,7 +124,8 @@ proptest! {
             cache_write,
             output: visible + reasoning,
             reasoning,
-        };
+..Usage::NONE
+};
         prop_assert_eq!(usage::read(&usage::render(&usage)), Some(usage));
     }
 

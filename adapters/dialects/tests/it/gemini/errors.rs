@@ -84,6 +84,7 @@ fn read(json: &str) -> Option<[u64; 5]> {
         cache_write,
         output,
         reasoning,
+        ..
     } = usage::read(json)?;
     Some([input, cached_input, cache_write, output, reasoning])
 }

@@ -76,7 +76,8 @@ proptest! {
             cache_write: 0,
             output,
             reasoning: share(output, thoughts),
-        };
+..Usage::NONE
+};
         prop_assert_eq!(usage::read(&usage::render(&told)), Some(told));
     }
 

@@ -51,6 +51,7 @@ impl Told {
                     cache_write,
                     output,
                     reasoning,
+                    ..
                 } = usage;
                 format!("usage {input} {cached_input} {cache_write} {output} {reasoning}")
             }

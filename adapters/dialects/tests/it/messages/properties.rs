@@ -91,6 +91,7 @@ fn reply() -> impl Strategy<Value = Vec<Event<'static>>> {
             cache_write: written,
             output,
             reasoning: output / 2,
+            ..Usage::NONE
         }));
         events
     })

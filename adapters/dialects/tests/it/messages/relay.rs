@@ -35,6 +35,7 @@ const USED: Usage = Usage {
     cache_write: 30,
     output: 7,
     reasoning: 0,
+    ..Usage::NONE
 };
 
 fn relayed(reads: Vec<Bytes>) -> (Vec<u8>, Relay) {

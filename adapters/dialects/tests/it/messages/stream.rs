@@ -11,6 +11,7 @@ const COUNTS: Usage = Usage {
     cache_write: 2,
     output: 5,
     reasoning: 3,
+    ..Usage::NONE
 };
 
 fn start<'a>() -> Event<'a> {

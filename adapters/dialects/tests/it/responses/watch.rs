@@ -46,6 +46,7 @@ const USAGE: Usage = Usage {
     cache_write: 0,
     output: 20,
     reasoning: 5,
+    ..Usage::NONE
 };
 
 /// A stream that ends so; `filler` is how much its last event repeats.

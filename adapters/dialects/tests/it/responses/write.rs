@@ -57,6 +57,7 @@ const USAGE: Usage = Usage {
     cache_write: 3,
     output: 7,
     reasoning: 2,
+    ..Usage::NONE
 };
 
 fn streamed(events: &[Event<'_>], writers: Writers) -> String {

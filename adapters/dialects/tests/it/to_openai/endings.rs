@@ -164,6 +164,7 @@ fn usage_that_cannot_be_true_is_none() {
         cache_write: 2,
         output: 12,
         reasoning: 0,
+        ..Usage::NONE
     };
     assert_eq!(usage::read(beside), Some(expected));
 }
@@ -253,7 +254,8 @@ proptest! {
             cache_write: input * (100 - share) / 100,
             output,
             reasoning: output * share / 100,
-        };
+..Usage::NONE
+};
         prop_assert_eq!(usage::read(&usage::render(&said)), Some(said));
     }
 }

@@ -82,7 +82,10 @@ impl Decoder {
     }
 
     fn chunk(&mut self, chunk: Chunk<'_>, sink: Sink<'_>) -> Result<(), Garbled> {
-        let usage = chunk.usage.and_then(|usage| Usage::read(usage.get()));
+        let tier = chunk.service_tier;
+        let usage = chunk
+            .usage
+            .and_then(|usage| Usage::served(usage.get(), tier));
         self.usage = usage.or(self.usage);
         let choices = chunk.choices.unwrap_or_default();
         if !self.begun && !choices.is_empty() {

@@ -23,6 +23,8 @@ pub(super) struct Chunk<'a> {
     #[serde(borrow)]
     pub usage: Option<&'a RawValue>,
     #[serde(borrow)]
+    pub service_tier: Option<&'a RawValue>,
+    #[serde(borrow)]
     pub error: Option<&'a RawValue>,
 }
 

@@ -78,7 +78,8 @@ impl Watch for ChatWatch {
         match chunk.usage.map(RawValue::get) {
             Some(usage) if usage.starts_with('{') => {
                 let alone = no_choices && chunk.error.is_none();
-                self.usage(usage, alone, &data, event, price)
+                let counts = Usage::served(usage, chunk.service_tier);
+                self.usage((usage, counts), alone, &data, event, price)
             }
             _ => Fate::Pass,
         }
@@ -115,13 +116,12 @@ impl ChatWatch {
 
     fn usage(
         &mut self,
-        json: &str,
+        (json, usage): (&str, Option<Usage>),
         alone: bool,
         data: &[u8],
         event: &Event,
         price: Price<'_>,
     ) -> Fate {
-        let usage = Usage::read(json);
         self.progress.usage = usage.or(self.progress.usage);
         match (self.asked, usage) {
             (Asked::No, _) if alone => Fate::Drop,

@@ -42,7 +42,9 @@ impl Decoder {
             finish,
             native: native.into(),
         });
-        if let Some(usage) = response.usage.and_then(|usage| usage::read(usage.get())) {
+        let tier = response.service_tier.map(RawValue::get);
+        let usage = response.usage;
+        if let Some(usage) = usage.and_then(|usage| usage::served(usage.get(), tier)) {
             sink(Event::Usage(usage));
         }
         self.ended = Some(Ended::Whole);

@@ -16,6 +16,7 @@ const STATUS: usize = 4;
 const DETAILS: usize = 5;
 const ERROR: usize = 6;
 const USAGE: usize = 7;
+const TIER: usize = 8;
 
 /// Where these are.
 const PATHS: &[Path] = &[
@@ -27,6 +28,7 @@ const PATHS: &[Path] = &[
     &[Step::Key("response"), Step::Key("incomplete_details")],
     &[Step::Key("response"), Step::Key("error")],
     &[Step::Key("response"), Step::Key("usage")],
+    &[Step::Key("response"), Step::Key("service_tier")],
 ];
 
 impl Decoder {
@@ -55,6 +57,7 @@ impl Decoder {
             incomplete_details: found::<Option<_>>(long, DETAILS).flatten(),
             output: None,
             usage: found(long, USAGE),
+            service_tier: found(long, TIER),
         };
         let kind: Option<wire::Text<'_>> = found(long, TYPE);
         let kind = kind.as_ref().map_or("", |kind| &*kind.0);

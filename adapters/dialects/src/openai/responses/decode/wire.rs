@@ -52,6 +52,8 @@ pub(super) struct Response<'a> {
     pub output: Option<Vec<&'a RawValue>>,
     #[serde(borrow)]
     pub usage: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub service_tier: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]

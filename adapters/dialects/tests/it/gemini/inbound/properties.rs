@@ -103,6 +103,7 @@ fn tell(blocks: &[Told], sink: &mut dyn FnMut(Event<'_>)) {
         cache_write: 0,
         output: 7,
         reasoning: 3,
+        ..Usage::NONE
     }));
 }
 
