@@ -32,7 +32,7 @@ impl<R: BufRead> Rows<R> {
         let mut bytes = Vec::new();
         loop {
             bytes.clear();
-            let mut limited = self.reader.by_ref().take(LONGEST);
+            let mut limited = self.reader.by_ref().take(LONGEST + 1);
             if limited.read_until(b'\n', &mut bytes)? == 0 {
                 return match row.quoted {
                     true => Err(invalid("a quote is never closed")),
