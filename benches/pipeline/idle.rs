@@ -5,7 +5,7 @@ use std::sync::Arc;
 use lattice_benches::principal;
 use lattice_kernel::gates::{
     Audit, Authorization, Constraints, Decision, Granted, Identity, IntentFacts, Lease,
-    RefusalFacts, Slot, Terms, Verdict,
+    RefusalFacts, Slot, Spent, Terms, Verdict,
 };
 use lattice_kernel::{Ask, Head, NanoUsd, Outcome, Plan, Principal, Refusal, Target, ToolCall};
 use time::OffsetDateTime;

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use crate::allowance::Allowances;
 use crate::call::{Action, Dialect};
 use crate::principal::Principal;
-use crate::rates::Rates;
 use crate::record::Presence;
 use crate::refusal::{Code, Gate, Refusal};
 
@@ -35,7 +35,7 @@ pub struct Draft {
     /// What was changed before gate 3, for `x-lattice-noted`.
     pub noted: Vec<Box<str>>,
     /// What is left of the caller's rates, once gate 3 has looked.
-    pub rates: Rates,
+    pub allowances: Allowances,
     laps: [Option<Instant>; Gate::COUNT],
 }
 
@@ -53,7 +53,7 @@ impl Draft {
             model: None,
             presence: Presence::default(),
             noted: Vec::new(),
-            rates: Rates::default(),
+            allowances: Allowances::default(),
             laps: [None; Gate::COUNT],
         }
     }

@@ -7,13 +7,13 @@ use std::sync::Arc;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use crate::allowance::Allowances;
 use crate::call::{Ask, Body, Head, Plan, Target, ToolCall};
 use crate::draft::Draft;
 use crate::money::NanoUsd;
 use crate::outcome::Outcome;
 use crate::principal::Principal;
 use crate::proof::Intended;
-use crate::rates::Rates;
 use crate::record::Presence;
 use crate::refusal::{Code, Gate, Refusal};
 
@@ -179,7 +179,7 @@ pub struct Terms {
     /// Attempts that may be given up although they may have been billed.
     pub spare_attempts: u32,
     /// What is left of the caller's rates.
-    pub rates: Rates,
+    pub allowances: Allowances,
     /// What was changed or dropped, for `x-lattice-noted`.
     pub noted: Vec<Box<str>>,
 }

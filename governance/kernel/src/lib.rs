@@ -11,6 +11,7 @@
 //!
 //! Start reading at [`pipeline`].
 
+pub mod allowance;
 pub mod call;
 pub mod clock;
 pub mod draft;
@@ -20,7 +21,7 @@ pub mod outcome;
 pub mod pipeline;
 pub mod principal;
 pub mod proof;
-pub mod rates;
+
 pub mod record;
 pub mod refusal;
 pub mod secret;

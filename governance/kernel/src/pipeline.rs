@@ -252,8 +252,8 @@ async fn constrain<I, Z, C: Constraints, A, X>(
         .constraints
         .constrain(draft.at, &principal, &ask, &plan, body)
         .await
-        .inspect_err(|refusal| draft.rates = refusal.rates)?;
-    draft.rates = granted.terms.rates;
+        .inspect_err(|refusal| draft.allowances = refusal.allowances)?;
+    draft.allowances = granted.terms.allowances;
     granted.terms.noted.append(&mut draft.noted);
     let noted = dropped
         .iter()

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::rates::Rates;
+use crate::allowance::Allowances;
 
 /// Where in the walk a request was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -159,7 +159,7 @@ pub struct Refusal {
     /// When to come back, where waiting helps.
     pub retry_after: Option<Duration>,
     /// What is left of the caller's rates, where it fell under any.
-    pub rates: Rates,
+    pub allowances: Allowances,
     detail: Option<Box<str>>,
 }
 
@@ -173,7 +173,7 @@ impl Refusal {
             message: message.into(),
             param: None,
             retry_after: None,
-            rates: Rates::default(),
+            allowances: Allowances::default(),
             detail: None,
         }
     }
@@ -208,8 +208,8 @@ impl Refusal {
 
     /// Tells what is left of the caller's rates.
     #[must_use]
-    pub fn rates(mut self, rates: Rates) -> Self {
-        self.rates = rates;
+    pub fn allowances(mut self, allowances: Allowances) -> Self {
+        self.allowances = allowances;
         self
     }
 

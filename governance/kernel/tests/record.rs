@@ -12,7 +12,7 @@ use std::time::Instant;
 use lattice_kernel::call::{Arrival, Ask, Call, Dialect, Head, Plan, Target};
 use lattice_kernel::gates::{
     Audit, Authorization, Constraints, Decision, Denial, Execution, Granted, Identity, IntentFacts,
-    Lease, RefusalFacts, Slot, Terms, Verdict,
+    Lease, RefusalFacts, Slot, Spent, Terms, Verdict,
 };
 use lattice_kernel::principal::Named;
 use lattice_kernel::{
@@ -181,7 +181,7 @@ impl Lease for Held {
     fn reserved(&self) -> Option<NanoUsd> {
         self.1.map(nano)
     }
-    fn settle(self, cost: NanoUsd) {
+    fn settle(self, Spent { cost, .. }: Spent) {
         self.0.push(Event::Settled(cost.get()));
     }
 }

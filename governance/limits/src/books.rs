@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use lattice_kernel::rates::Rates;
+use lattice_kernel::allowance::Allowances;
 use time::{Duration, OffsetDateTime};
 
 use crate::balance::Balance;
@@ -85,18 +85,18 @@ pub struct Exhausted {
 impl Exhausted {
     /// What is left, for whoever was refused: the limit, where it is a rate.
     #[must_use]
-    pub fn rates(&self, at: OffsetDateTime) -> Rates {
+    pub fn allowances(&self, at: OffsetDateTime) -> Allowances {
         let told = self.limit.allowance(self.used, self.renews, at);
         match self.limit.unit {
-            Unit::Requests => Rates {
+            Unit::Requests => Allowances {
                 requests: told,
                 tokens: None,
             },
-            Unit::Tokens => Rates {
+            Unit::Tokens => Allowances {
                 requests: None,
                 tokens: told,
             },
-            Unit::Usd => Rates::default(),
+            Unit::Usd => Allowances::default(),
         }
     }
 }
@@ -133,7 +133,7 @@ pub(crate) struct Entered {
     pub amounts: Amounts,
     /// The limits that are not hard and that it is over.
     pub over: Vec<Exhausted>,
-    pub rates: Rates,
+    pub allowances: Allowances,
 }
 
 /// Why it entered nothing.
@@ -290,7 +290,7 @@ impl Books {
             held: Vec::with_capacity(accounts.len()),
             amounts,
             over: Vec::new(),
-            rates: Rates::default(),
+            allowances: Allowances::default(),
         };
         for (limit, account) in accounts {
             let Some(balance) = self.balances.get_mut(account) else {
@@ -438,8 +438,8 @@ impl Entered {
             return;
         };
         let told = match limit.unit {
-            Unit::Requests => &mut self.rates.requests,
-            Unit::Tokens => &mut self.rates.tokens,
+            Unit::Requests => &mut self.allowances.requests,
+            Unit::Tokens => &mut self.allowances.tokens,
             Unit::Usd => return,
         };
         if told.is_none_or(|told| allowance.remaining < told.remaining) {

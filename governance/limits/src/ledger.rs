@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use time::OffsetDateTime;
 
-use lattice_kernel::rates::Rates;
+use lattice_kernel::allowance::Allowances;
 
 use crate::books::{Applying, Books, Entered, Exhausted, Held, Missing, Return, Short, Wanted};
 use crate::lease::Hold;
@@ -75,7 +75,7 @@ pub struct Reserved {
     /// The limits, none of them hard, that are over with it.
     pub over: Vec<Exhausted>,
     /// What is left of the tightest rates.
-    pub rates: Rates,
+    pub allowances: Allowances,
 }
 
 /// Why nothing was reserved.
@@ -219,12 +219,12 @@ impl Ledger {
             held,
             amounts,
             over,
-            rates,
+            allowances,
         } = self.books.lock().reserve(wanted, asked)?;
         Ok(Reserved {
             hold: Hold::new(self.clone(), held, amounts),
             over,
-            rates,
+            allowances,
         })
     }
 

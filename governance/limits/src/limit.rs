@@ -6,7 +6,7 @@ use uuid::Uuid;
 use time::OffsetDateTime;
 
 use lattice_kernel::NanoUsd;
-use lattice_kernel::rates::Allowance;
+use lattice_kernel::allowance::Allowance;
 
 use crate::window::Period;
 

@@ -367,7 +367,7 @@ fn the_tightest_rate_is_told() {
         let reserved = block_on(node.ledger.reserve(&node, &wanted));
         reserved.map(|reserved| {
             reserved.hold.settle(cost(0));
-            let told = reserved.rates.requests.expect("a rate applies");
+            let told = reserved.allowances.requests.expect("a rate applies");
             (told.limit, told.remaining, told.reset)
         })
     };

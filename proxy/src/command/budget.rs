@@ -11,7 +11,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use crate::books::{self, State as LimitState};
-use crate::cli::{BudgetCommand, NamedBudget, NewBudget};
+use crate::cli::{BudgetCommand, NamedBudget, NewBudget, ShownBudget};
 use crate::command::{CommandError, Done, table, with_state};
 use crate::config::Config;
 use crate::state::State;
@@ -35,12 +35,7 @@ pub fn run(config: Option<PathBuf>, command: BudgetCommand) -> Done {
     with_state(config, |config, state| async move {
         let done = match command {
             BudgetCommand::List(listing) => list(&config, &state, listing.json, |_| true).await,
-            BudgetCommand::Show(named) => {
-                let (kind, name) = scope(&named.scope)?;
-                let shown =
-                    |limit: &Limit| limit.kind == kind && *limit.name == *name;
-                list(&config, &state, named.json, shown).await
-            }
+            BudgetCommand::Show(named) => show(&config, &state, &named).await,
             BudgetCommand::Set(new) => set(&config, &state, &new).await,
             BudgetCommand::Delete(named) => delete(&state, &named).await,
             BudgetCommand::Release { node } => release(&state, &node).await,
@@ -49,12 +44,7 @@ pub fn run(config: Option<PathBuf>, command: BudgetCommand) -> Done {
     })
 }
 
-async fn list(
-    config: &Config,
-    state: &State,
-    json: bool,
-    shown: impl Fn(&Limit) -> bool,
-) -> Done {
+async fn list(config: &Config, state: &State, json: bool, shown: impl Fn(&Limit) -> bool) -> Done {
     let mut limits = books::limits(&config.limits, &state.store).await?;
     limits.retain(shown);
     let states = books::states(&state.store, limits, SystemClock.now()).await?;
@@ -71,24 +61,37 @@ async fn list(
                 .collect();
             let amount = |of: &str| {
                 let found = row.amounts.iter().find(|(name, _)| name.starts_with(of));
-                found.map_or_else(String::new, |(name, amount)| match name.rsplit('_').next() {
-                    Some("usd") | None => amount.to_string(),
-                    Some(unit) => format!("{amount} {unit}"),
+                found.map_or_else(String::new, |(name, amount)| {
+                    match name.rsplit('_').next() {
+                        Some("usd") | None => amount.to_string(),
+                        Some(unit) => format!("{amount} {unit}"),
+                    }
                 })
             };
             [
                 scope.join(" "),
-                format!("{}{}", if row.rolling { "rolling " } else { "" }, row.window),
+                format!(
+                    "{}{}",
+                    if row.rolling { "rolling " } else { "" },
+                    row.window
+                ),
                 amount("limit"),
                 amount("spent"),
                 amount("reserved"),
-                row.downgrade_to
-                    .as_ref()
-                    .map_or_else(|| row.mode.into(), |model| format!("{} to {model}", row.mode)),
+                row.downgrade_to.as_ref().map_or_else(
+                    || row.mode.into(),
+                    |model| format!("{} to {model}", row.mode),
+                ),
             ]
         },
     )?;
     Ok(ExitCode::SUCCESS)
+}
+
+async fn show(config: &Config, state: &State, named: &ShownBudget) -> Done {
+    let (kind, name) = scope(&named.scope)?;
+    let shown = |limit: &Limit| limit.kind == kind && *limit.name == *name;
+    list(config, state, named.json, shown).await
 }
 
 fn row(LimitState { limit, usage }: &LimitState) -> Result<Row, CommandError> {
@@ -179,7 +182,11 @@ async fn set(config: &Config, state: &State, new: &NewBudget) -> Done {
         downgrade_to: new.downgrade_to.clone(),
     };
     state.store.set_budget(&row).await?;
-    println!("set the {} budget of {} {name:?}", new.window, kind.as_str());
+    println!(
+        "set the {} budget of {} {name:?}",
+        new.window,
+        kind.as_str()
+    );
     Ok(ExitCode::SUCCESS)
 }
 
@@ -210,7 +217,11 @@ async fn delete(state: &State, named: &NamedBudget) -> Done {
             kind.as_str()
         )));
     }
-    println!("deleted the {} budget of {} {name:?}", named.window, kind.as_str());
+    println!(
+        "deleted the {} budget of {} {name:?}",
+        named.window,
+        kind.as_str()
+    );
     Ok(ExitCode::SUCCESS)
 }
 

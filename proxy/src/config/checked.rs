@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use lattice_kernel::{Balance, NanoUsd, Routing, Secret};
+use lattice_kernel::{Balance, Routing, Secret};
 use lattice_limits::Limit;
 use lattice_providers::{Egress, FlatPrice, Provider};
 

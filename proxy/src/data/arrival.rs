@@ -20,9 +20,7 @@ use lattice_dialects::openai::responses::ResponsesRequest;
 use lattice_dialects::{Api, Inbound};
 use lattice_kernel::Draft;
 use lattice_kernel::call::Arrival;
-use lattice_kernel::{
-    Ask, Body as _, Call, Code, Gate, Head, Plan, Presence, Principal, Refusal,
-};
+use lattice_kernel::{Ask, Body as _, Call, Code, Gate, Head, Plan, Presence, Principal, Refusal};
 use lattice_limits::Mode;
 use lattice_providers::{Asked, Forwarded, Outbound};
 use pingora::protocols::http::ServerSession;

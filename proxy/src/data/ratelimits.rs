@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use lattice_kernel::Dialect;
-use lattice_kernel::rates::Rates;
+use lattice_kernel::allowance::Allowances;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -48,13 +48,20 @@ pub fn told(
 
 /// The gateway's own limits at `now`: in the headers that OpenAI's clients read, whatever
 /// the dialect, and in those of Anthropic's for them.
-pub fn own(rates: &Rates, dialect: Dialect, now: OffsetDateTime) -> Vec<(HeaderName, HeaderValue)> {
+pub fn own(
+    allowances: &Allowances,
+    dialect: Dialect,
+    now: OffsetDateTime,
+) -> Vec<(HeaderName, HeaderValue)> {
     let mut told = Vec::new();
     let mut tell = |name: String, value: String| {
         let name = HeaderName::try_from(name).ok();
         told.extend(name.zip(HeaderValue::try_from(value).ok()));
     };
-    for (counted, allowance) in COUNTED.into_iter().zip([rates.requests, rates.tokens]) {
+    for (counted, allowance) in COUNTED
+        .into_iter()
+        .zip([allowances.requests, allowances.tokens])
+    {
         let Some(allowance) = allowance else { continue };
         let reset = format!("{}ms", allowance.reset.as_millis());
         let counts = [

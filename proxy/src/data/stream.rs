@@ -575,10 +575,10 @@ impl Passed<'_> {
     fn head(&self, draft: &Draft) -> pingora::Result<ResponseHeader> {
         let mut head = respond::head(self.status, draft.request_id)?;
         // Ours and the provider's would contradict each other.
-        let told = if draft.rates.is_empty() {
+        let told = if draft.allowances.is_empty() {
             ratelimits::told(self.headers, draft.dialect, draft.at)
         } else {
-            ratelimits::own(&draft.rates, draft.dialect, draft.at)
+            ratelimits::own(&draft.allowances, draft.dialect, draft.at)
         };
         for (name, value) in told {
             head.append_header(name, value)?;

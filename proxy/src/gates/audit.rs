@@ -136,7 +136,10 @@ impl Audit for AuditTrail {
                 input_tokens_bound: facts.terms.input_tokens_bound,
                 output_cap: facts.terms.output_cap,
                 reserved_nano_usd: facts.terms.reserved.map(NanoUsd::as_i64),
-                reserved_tokens: facts.terms.reserved_tokens.and_then(|tokens| tokens.try_into().ok()),
+                reserved_tokens: facts
+                    .terms
+                    .reserved_tokens
+                    .and_then(|tokens| tokens.try_into().ok()),
                 policy: leaf::Policy {
                     revision: &facts.verdict.revision,
                     cached: facts.verdict.cached,
@@ -155,7 +158,10 @@ impl Audit for AuditTrail {
                 at: timestamp(facts.at),
                 scopes: scopes(facts.principal, &facts.ask.model),
                 reserved_nano: facts.terms.reserved.map(NanoUsd::as_i64),
-                reserved_tokens: facts.terms.reserved_tokens.and_then(|tokens| tokens.try_into().ok()),
+                reserved_tokens: facts
+                    .terms
+                    .reserved_tokens
+                    .and_then(|tokens| tokens.try_into().ok()),
             },
         };
         let answer = receipt.await;
@@ -306,7 +312,8 @@ impl OutcomeRoom {
             duration_us: micros(outcome.duration),
             tools: tools(&outcome.rulings),
         };
-        self.room.append(leaf.entry(&self.account, spent_tokens(outcome)));
+        self.room
+            .append(leaf.entry(&self.account, spent_tokens(outcome)));
     }
 }
 

@@ -10,8 +10,8 @@ use lattice_limits::{
     Amounts, Exhausted, Family, Hold, Limit, NoRoom, PromptSize, Reserved, Scope, Unit, Wanted,
     input_bound,
 };
-use metrics::counter;
 use lattice_providers::{Asked, Memory, Outbound};
+use metrics::counter;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -141,8 +141,11 @@ impl Budgets {
             wanted: of(spare + 1),
         };
         let reserved = self.books.reserve(&wanted).await;
-        let Reserved { hold, over, rates } =
-            reserved.map_err(|why| refused(*at, &wanted.least, why))?;
+        let Reserved {
+            hold,
+            over,
+            allowances,
+        } = reserved.map_err(|why| refused(*at, &wanted.least, why))?;
         let has_spare = hold.amounts() == wanted.wanted;
         let lease = match cost.usd {
             Some(_) => hold,
@@ -151,7 +154,7 @@ impl Budgets {
         let terms = Terms {
             reserved: lease.reserved(),
             spare_attempts: if has_spare { spare } else { 0 },
-            rates,
+            allowances,
             noted: over.iter().map(exceeded).collect(),
             ..Terms::default()
         };
@@ -170,7 +173,10 @@ fn output_cap(plan: &Plan, body: &Outbound) -> Option<u64> {
 
 /// The most tokens that an attempt can take.
 fn most_tokens(plan: &Plan, body: &Outbound, input: u64) -> Result<u64, Refusal> {
-    let caps = plan.targets().iter().map(|target| most_output(target, body));
+    let caps = plan
+        .targets()
+        .iter()
+        .map(|target| most_output(target, body));
     caps.max()
         .unwrap_or(0)
         .checked_mul(u64::from(body.facts().n))
@@ -279,7 +285,10 @@ fn capped(plan: &Plan, body: &Outbound) -> Option<Box<str>> {
         return None;
     }
     let target = plan.targets().first()?;
-    let note = format!("max_output_tokens={} (hard budget)", target.max_output_tokens);
+    let note = format!(
+        "max_output_tokens={} (hard budget)",
+        target.max_output_tokens
+    );
     Some(note.into())
 }
 
@@ -394,7 +403,7 @@ fn spent(at: OffsetDateTime, least: &Amounts, exhausted: &Exhausted) -> Refusal 
             shown(limit, least.of(limit.unit)),
         ),
     )
-    .rates(exhausted.rates(at));
+    .allowances(exhausted.allowances(at));
     match renews.and_then(|renews| (renews - at).try_into().ok()) {
         Some(wait) => refusal.retry_after(wait),
         None => refusal,

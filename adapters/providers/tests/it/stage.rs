@@ -10,7 +10,7 @@ use lattice_dialects::openai::chat::ChatRequest;
 use lattice_kernel::call::{Arrival, Call};
 use lattice_kernel::gates::{
     Audit, Authorization, Constraints, Decision, Granted, Identity, IntentFacts, Lease,
-    RefusalFacts, Slot, Terms, Verdict,
+    RefusalFacts, Slot, Spent, Terms, Verdict,
 };
 use lattice_kernel::principal::Named;
 use lattice_kernel::{
@@ -326,7 +326,7 @@ impl Lease for Held {
     fn reserved(&self) -> Option<NanoUsd> {
         self.0
     }
-    fn settle(self, _: NanoUsd) {}
+    fn settle(self, _: Spent) {}
 }
 
 impl Audit for Stage {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// The tightest rate of each kind that a request falls under.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Rates {
+pub struct Allowances {
     /// Of requests.
     pub requests: Option<Allowance>,
     /// Of tokens.
@@ -22,7 +22,7 @@ pub struct Allowance {
     pub reset: Duration,
 }
 
-impl Rates {
+impl Allowances {
     /// Whether no rate applies.
     #[must_use]
     pub fn is_empty(&self) -> bool {
