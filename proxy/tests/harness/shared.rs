@@ -37,8 +37,13 @@ impl Database {
 
     /// A gateway on it.
     pub fn gateway(&self, upstream: &Upstream) -> Gateway {
+        self.gateway_with(upstream, MODELS)
+    }
+
+    /// A gateway on it, with these models and whatever else.
+    pub fn gateway_with(&self, upstream: &Upstream, more: &str) -> Gateway {
         let more = format!(
-            "{MODELS}database: {{ url: {{ env: SHARED_URL }} }}\nsecurity: {{ pepper: {{ file: ./pepper }} }}\n"
+            "{more}database: {{ url: {{ env: SHARED_URL }} }}\nsecurity: {{ pepper: {{ file: ./pepper }} }}\n"
         );
         let mut gateway = Gateway::prepare(
             &config(upstream, &more),
