@@ -164,7 +164,7 @@ fn a_broken_configuration_is_refused_with_the_place_and_the_mend() {
     an unknown key
       lattice: lattice.yaml:2:3: unknown key `lisen`; did you mean `listen`? (known: listen, admin_listen, max_body_mib, drain_seconds, insecure, tls, admin_tls)
     an unknown section
-      lattice: lattice.yaml:1:1: unknown key `modells`; did you mean `models`? (known: server, data_dir, database, providers, models, identity, policy, budgets, audit, security)
+      lattice: lattice.yaml:1:1: unknown key `modells`; did you mean `models`? (known: server, data_dir, database, providers, models, identity, prices, policy, budgets, audit, security)
     a kind that nobody knows
       lattice: lattice.yaml:2:8: `opnai` is not known here; did you mean `openai`? (known: openai, openai_compatible, mlx, anthropic, gemini, llama_cpp)
     a folder of models at a provider elsewhere
@@ -270,6 +270,7 @@ fn the_schema_covers_every_section_and_nothing_else() {
             "identity",
             "models",
             "policy",
+            "prices",
             "providers",
             "security",
             "server"
@@ -340,6 +341,7 @@ fn help_has_an_example_for_every_command() {
       policy       Test, check, evaluate and explain policies
       audit        Verify and export the audit chain
       budget       Show budgets and what was spent
+      cost         Show how costs came about, and compare them with a provider's export
       doctor       Find what is wrong with this machine, configuration or database, and the mend
       routes       List every route of both listeners, and the credential that it asks for
       help         Print this message or the help of the given subcommand(s)

@@ -383,10 +383,10 @@ deny contains {"code": "policy_tool", "msg": "The tool `shell` is not offered he
 
 deny contains {"code": "policy_denied", "msg": "Nobody sees this one."} if input.resource.id == "hidden"
 
-# Iterating over null is an error, and an error is a refusal.
+# What is no number is an error here, and an error is a refusal.
 deny contains {"code": "policy_model", "msg": "never"} if {
 	"faulty" in input.context.tools
-	some _ in null
+	to_number(input.resource.id) > 0
 }
 "#;
 
