@@ -164,7 +164,7 @@ fn a_broken_configuration_is_refused_with_the_place_and_the_mend() {
     an unknown key
       lattice: lattice.yaml:2:3: unknown key `lisen`; did you mean `listen`? (known: listen, admin_listen, max_body_mib, drain_seconds, insecure, tls, admin_tls)
     an unknown section
-      lattice: lattice.yaml:1:1: unknown key `modells`; did you mean `models`? (known: server, data_dir, database, providers, models, identity, prices, policy, budgets, audit, security)
+      lattice: lattice.yaml:1:1: unknown key `modells`; did you mean `models`? (known: server, data_dir, database, providers, models, identity, prices, policy, budgets, rates, audit, security)
     a kind that nobody knows
       lattice: lattice.yaml:2:8: `opnai` is not known here; did you mean `openai`? (known: openai, openai_compatible, mlx, anthropic, gemini, llama_cpp)
     a folder of models at a provider elsewhere
@@ -192,11 +192,11 @@ fn a_broken_configuration_is_refused_with_the_place_and_the_mend() {
     no body at all
       lattice: server.max_body_mib: 0 MiB is out of range; from 1 to 1024
     a window that nobody counts
-      lattice: lattice.yaml:2:35: `year` is not known here (known: hour, day, month, total)
+      lattice: lattice.yaml:2:35: `year` is not known here (known: minute, hour, day, month, total)
     a scope that nobody counts
-      lattice: lattice.yaml:2:16: `tem` is not known here; did you mean `team`? (known: team, key)
+      lattice: lattice.yaml:2:16: `tem` is not known here; did you mean `team`? (known: org, team, user, key, agent, model)
     a budget without a limit
-      lattice: lattice.yaml:2:27: `limit_usd` is missing
+      lattice: budgets.team.x: takes one of limit_usd and limit_tokens
     a limit below nothing
       lattice: budgets.team.x: limit_usd is a number of USD, 0 or more
     a section twice
@@ -272,6 +272,7 @@ fn the_schema_covers_every_section_and_nothing_else() {
             "policy",
             "prices",
             "providers",
+            "rates",
             "security",
             "server"
         ]
