@@ -543,7 +543,7 @@ fn keys_and_teams_are_made_listed_and_taken_back() {
     [key]
     lattice: --expires "soon" is not a span; write for instance 12h, 90d or 52w
     exit code 2
-    lattice: --window "year" is not one of hour, day, month, total
+    lattice: --window "year" is not one of minute, hour, day, month, total
     exit code 2
     lattice: --budget-usd is a number of USD, 0 or more
     exit code 2

@@ -74,7 +74,9 @@ impl House {
             self.billed(),
             self.limit
         );
-        let taken = self.database.sql("select coalesce(sum(granted), 0) from slice");
+        let taken = self
+            .database
+            .sql("select coalesce(sum(granted), 0) from slice");
         let taken: i64 = taken[0].parse().unwrap();
         assert!(taken <= self.limit, "{taken} taken of {}", self.limit);
     }
@@ -96,10 +98,26 @@ fn requests() -> Vec<(&'static str, Value, bool)> {
         ("/v1/responses", responses, false),
         ("/v1/messages", messages, true),
         ("/v1beta/models/mock:generateContent", gemini.clone(), false),
-        ("/v1beta/models/mock:streamGenerateContent?alt=sse", gemini, true),
-        ("/v1/embeddings", json!({"model": "vectors", "input": "say it all"}), false),
-        ("/v1/chat/completions", json!({"model": "mock", "n": 2, "max_tokens": 4, "messages": [{"role": "user", "content": "twice"}]}), false),
-        ("/v1/chat/completions", json!({"model": "mock", "messages": [{"role": "user", "content": "no cap"}]}), false),
+        (
+            "/v1beta/models/mock:streamGenerateContent?alt=sse",
+            gemini,
+            true,
+        ),
+        (
+            "/v1/embeddings",
+            json!({"model": "vectors", "input": "say it all"}),
+            false,
+        ),
+        (
+            "/v1/chat/completions",
+            json!({"model": "mock", "n": 2, "max_tokens": 4, "messages": [{"role": "user", "content": "twice"}]}),
+            false,
+        ),
+        (
+            "/v1/chat/completions",
+            json!({"model": "mock", "messages": [{"role": "user", "content": "no cap"}]}),
+            false,
+        ),
     ]
 }
 
@@ -140,7 +158,10 @@ fn parallel_at_the_limit(gateways: usize) {
                 scope.spawn(move || ask(gateway, &house.key, n / house.gateways.len(), n % 5 == 0))
             })
             .collect();
-        asking.into_iter().map(|asked| asked.join().unwrap()).collect()
+        asking
+            .into_iter()
+            .map(|asked| asked.join().unwrap())
+            .collect()
     });
     let count = |status| asked.iter().filter(|asked| **asked == Some(status)).count();
     println!(
@@ -160,7 +181,11 @@ fn parallel_at_the_limit(gateways: usize) {
     house.is_within_the_limit();
     let spent = nano(&house.budget()["spent_usd"]);
     let leaves = house.gateways[0].leaves();
-    assert_eq!(spent, cost_of(of_kind(&leaves, "outcome")), "the sum of the ledger");
+    assert_eq!(
+        spent,
+        cost_of(of_kind(&leaves, "outcome")),
+        "the sum of the ledger"
+    );
     assert_eq!(nano(&house.budget()["reserved_usd"]), 0);
     assert!(house.billed() <= spent && spent <= house.limit);
     // What is left over comes back, and all that is charged was spent.
@@ -254,5 +279,21 @@ fn a_gateway_that_was_stopped_past_the_life_of_its_slice_spends_nothing_of_it() 
     }
     signal(stopped.pid(), "CONT");
     assert_eq!(ask(stopped, &house.key, 1, false), Some(402));
+    house.is_within_the_limit();
+}
+
+#[test]
+fn no_statement_is_on_the_path_while_a_slice_lasts() {
+    // What lies free is room for a hundred.
+    let house = House::start(1, REQUEST_NANO * 10_000);
+    let gateway = &house.gateways[0];
+    assert_eq!(ask(gateway, &house.key, 1, false), Some(200));
+    let all = house.database.processes();
+    all.iter().for_each(|process| signal(*process, "STOP"));
+    let served = (0..50).filter(|_| ask(gateway, &house.key, 1, false) == Some(200));
+    let served = served.count();
+    all.iter().for_each(|process| signal(*process, "CONT"));
+    assert_eq!(served, 50, "a stopped database answers no statement");
+    gateway.shipped();
     house.is_within_the_limit();
 }

@@ -95,7 +95,14 @@ impl NanoUsd {
     /// negative, not finite or too large.
     #[must_use]
     pub fn from_usd_ceil(usd: f64) -> Option<Self> {
-        let nano = (usd * 1e9).ceil();
+        let exact = usd * 1e9;
+        // A decimal literal is a hair beside what it says, which is no reason to round up.
+        let nearest = exact.round();
+        let nano = if (exact - nearest).abs() <= exact.abs() * 4.0 * f64::EPSILON {
+            nearest
+        } else {
+            exact.ceil()
+        };
         // Both bounds are exact in f64, so the cast below cannot lose anything.
         #[expect(
             clippy::cast_possible_truncation,
@@ -257,6 +264,10 @@ mod tests {
         assert_eq!(
             NanoUsd::from_usd_ceil(500.0),
             Some(NanoUsd(500_000_000_000))
+        );
+        assert_eq!(
+            NanoUsd::from_usd_ceil(0.001_999_999),
+            Some(NanoUsd(1_999_999))
         );
         for nonsense in [-1.0, f64::NAN, f64::INFINITY, 1e10] {
             assert_eq!(NanoUsd::from_usd_ceil(nonsense), None, "{nonsense}");

@@ -94,6 +94,9 @@ impl Bank for Node {
     async fn turn(&self) {}
 
     async fn take(&self, short: &Short) -> Result<Taken, ()> {
+        if self.shared.fenced.lock().contains(&self.number) {
+            return Ok(Taken::Fenced);
+        }
         let mut slices = self.shared.slices.lock();
         let counting = slices.iter().filter(|((account, starts), _)| {
             *account == short.account && *starts >= short.bucket.counts_from
@@ -109,9 +112,6 @@ impl Bank for Node {
             .entry((short.account, short.bucket.starts))
             .or_default();
         *slice.entry(self.number).or_default() += granted;
-        if self.shared.fenced.lock().contains(&self.number) {
-            return Ok(Taken::Fenced);
-        }
         Ok(Taken::Granted {
             granted,
             total: total + granted,

@@ -36,6 +36,7 @@ impl Upstream {
     ) -> io::Result<Response<ReplyBody>> {
         match (request.method(), request.uri().path()) {
             (&Method::POST, "/v1/chat/completions") => self.chat(request, breaker).await,
+            (&Method::POST, "/v1/embeddings") => self.embeddings(request).await,
             (&Method::GET, "/v1/models") => Ok(models()),
             (&Method::GET, "/__mock/state") => {
                 Ok(reply::json(StatusCode::OK, &self.ledger.state()))
@@ -88,6 +89,36 @@ impl Upstream {
             input_tokens: request.prompt_tokens(),
         });
         serve(&request, behaviour, ticket, breaker).await
+    }
+
+    /// One vector for one text, billed by its words.
+    async fn embeddings(&self, request: Request<Incoming>) -> io::Result<Response<ReplyBody>> {
+        let (head, body) = request.into_parts();
+        let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
+        let request_id = header(&head.headers, "x-request-id");
+        let asked: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
+        let (Some(model), Some(input)) = (asked["model"].as_str(), asked["input"].as_str()) else {
+            let message = "the mock takes a model and one text as input";
+            return Ok(self.refuse(StatusCode::BAD_REQUEST, message, request_id, None));
+        };
+        let tokens = input.split_whitespace().count() as u64;
+        let mut ticket = self.ledger.arrive(Arrival {
+            request_id,
+            model: model.to_owned(),
+            stream: false,
+            input_tokens: tokens,
+        });
+        ticket.end(Ending::Finished);
+        let vector = json!({"object": "embedding", "index": 0, "embedding": [0.5, -0.5]});
+        Ok(reply::json(
+            StatusCode::OK,
+            &json!({
+                "object": "list",
+                "model": model,
+                "data": [vector],
+                "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
+            }),
+        ))
     }
 
     fn behaviour_of(
