@@ -252,7 +252,7 @@ async fn constrain<I, Z, C: Constraints, A, X>(
         .constraints
         .constrain(draft.at, &principal, &ask, &plan, body)
         .await
-        .inspect_err(|refusal| draft.allowances = refusal.allowances)?;
+        .inspect_err(|refusal| draft.allowances = refusal.told_allowances())?;
     draft.allowances = granted.terms.allowances;
     granted.terms.noted.append(&mut draft.noted);
     let noted = dropped

@@ -158,8 +158,7 @@ pub struct Refusal {
     pub param: Option<Box<str>>,
     /// When to come back, where waiting helps.
     pub retry_after: Option<Duration>,
-    /// What is left of the caller's rates, where it fell under any.
-    pub allowances: Allowances,
+    allowances: Option<Box<Allowances>>,
     detail: Option<Box<str>>,
 }
 
@@ -173,7 +172,7 @@ impl Refusal {
             message: message.into(),
             param: None,
             retry_after: None,
-            allowances: Allowances::default(),
+            allowances: None,
             detail: None,
         }
     }
@@ -209,8 +208,14 @@ impl Refusal {
     /// Tells what is left of the caller's rates.
     #[must_use]
     pub fn allowances(mut self, allowances: Allowances) -> Self {
-        self.allowances = allowances;
+        self.allowances = (!allowances.is_empty()).then(|| allowances.into());
         self
+    }
+
+    /// What is left of the caller's rates, where it fell under any.
+    #[must_use]
+    pub fn told_allowances(&self) -> Allowances {
+        self.allowances.as_deref().copied().unwrap_or_default()
     }
 
     /// Adds detail for the log. It is never serialised to a caller.

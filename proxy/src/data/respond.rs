@@ -55,7 +55,7 @@ pub async fn refusal(
             after.as_secs() + u64::from(after.subsec_nanos() > 0),
         )?;
     }
-    for (name, value) in ratelimits::own(&refusal.allowances, draft.dialect, draft.at) {
+    for (name, value) in ratelimits::own(&refusal.told_allowances(), draft.dialect, draft.at) {
         head.insert_header(name, value)?;
     }
     if status == 401 {
