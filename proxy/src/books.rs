@@ -128,17 +128,27 @@ impl Books {
 
     /// The store has heard of this gateway, when asked at `asked`, and knows it by `epoch`.
     pub fn heard(&self, asked: Instant, epoch: i64) {
-        if self.epoch.swap(epoch, Ordering::Relaxed) != epoch {
-            self.ledger.void();
-        }
+        self.is_known_by(epoch);
         self.ledger.confirm(asked + LIFE);
     }
 
-    /// Gives back to the shared books what is not needed here, and puts right what may have
-    /// gone wrong on the way. `all`: the gateway stops.
+    /// Whether what was taken is still this gateway's own; else it is forgotten before
+    /// anything is taken in the new epoch.
+    fn is_known_by(&self, epoch: i64) -> bool {
+        let same = self.epoch.load(Ordering::Acquire) == epoch;
+        if !same {
+            self.ledger.void();
+            self.epoch.store(epoch, Ordering::Release);
+        }
+        same
+    }
+
+    /// Gives back to the shared books what is not needed here, and has them charge what was
+    /// spent beyond what had been taken. `all`: the gateway stops.
     ///
     /// # Errors
-    /// The store does not answer; what is given back stays charged until it is restated.
+    /// The store does not answer. What was to be given back stays charged then, until the
+    /// next start: sent again, it might be taken off twice.
     pub async fn give_back(&self, at: OffsetDateTime, all: bool) -> Result<(), String> {
         let _turn = self.turn.lock().await;
         let returns = if all {
@@ -146,29 +156,41 @@ impl Books {
         } else {
             self.ledger.give_back(at)
         };
-        let parts: Vec<Part<'_>> = returns.iter().map(part).collect();
+        let (owed, free): (Vec<Return>, Vec<Return>) =
+            returns.into_iter().partition(|part| part.amount < 0);
+        let charged = self.charge(&owed).await;
+        let parts: Vec<Part<'_>> = free.iter().map(part).collect();
         let returned = in_time(self.store.return_slices(self.here(), &parts)).await;
-        if returned.is_err() {
-            returns
-                .iter()
-                .for_each(|part| self.ledger.doubt(part.account));
+        charged.and(returned)
+    }
+
+    async fn charge(&self, owed: &[Return]) -> Result<(), String> {
+        let mut charged = Ok(());
+        for owed in owed {
+            let period = owed.account.period;
+            let amount = owed.amount.saturating_neg();
+            let take = Take {
+                account: key(&owed.account),
+                bucket: bucket(period, period.bucket(owed.starts)),
+                need: amount,
+                want: amount,
+                limit: i64::MAX,
+                hard: false,
+                first: false,
+            };
+            let taken = in_time(self.store.take_slice(self.here(), &take)).await;
+            if taken.is_err() {
+                self.ledger.still_owes(owed);
+            }
+            charged = charged.and(taken.map(drop));
         }
-        returned?;
-        let restated = self.ledger.restate();
-        let parts: Vec<Part<'_>> = restated.iter().map(part).collect();
-        let told = in_time(self.store.restate_slices(self.here(), &parts)).await;
-        if told.is_err() {
-            restated
-                .iter()
-                .for_each(|part| self.ledger.doubt(part.account));
-        }
-        told
+        charged
     }
 
     fn here(&self) -> Node<'_> {
         Node {
             name: &self.node,
-            epoch: self.epoch.load(Ordering::Relaxed),
+            epoch: self.epoch.load(Ordering::Acquire),
         }
     }
 
@@ -198,11 +220,7 @@ impl Bank for Books {
             hard: short.limit.mode == Mode::Hard,
             first: short.first,
         };
-        let mut answer = Answer {
-            ledger: &self.ledger,
-            account: Some(short.account),
-        };
-        let taken = in_time(async {
+        in_time(async {
             match self.store.take_slice(self.here(), &take).await {
                 Ok(taken) => Ok(Taken::Granted {
                     granted: taken.granted,
@@ -212,28 +230,12 @@ impl Bank for Books {
                 Err(error) => Err(error),
             }
         })
-        .await?;
-        answer.account = None;
-        Ok(taken)
+        .await
     }
 
     async fn confirm(&self) -> Result<bool, String> {
         let epoch = in_time(self.store.confirm(&self.node)).await?;
-        Ok(self.epoch.swap(epoch, Ordering::Relaxed) == epoch)
-    }
-}
-
-/// An answer that is waited for. Whoever waits may be gone before it comes.
-struct Answer<'a> {
-    ledger: &'a Ledger,
-    account: Option<Account>,
-}
-
-impl Drop for Answer<'_> {
-    fn drop(&mut self) {
-        if let Some(account) = self.account {
-            self.ledger.doubt(account);
-        }
+        Ok(self.is_known_by(epoch))
     }
 }
 

@@ -206,7 +206,7 @@ fn parallel_requests_at_the_limit_of_three_gateways() {
 
 #[test]
 fn a_gateway_that_is_killed_under_load_overspends_nothing() {
-    let mut house = House::start(3, REQUEST_NANO * 40);
+    let mut house = House::start(3, REQUEST_NANO * 150);
     for round in 0..KILLS {
         let victim = round as usize % 3;
         let pid = house.gateways[victim].pid();
@@ -243,6 +243,10 @@ fn a_gateway_that_is_killed_under_load_overspends_nothing() {
     house.is_within_the_limit();
     let spent = nano(&house.budget()["spent_usd"]);
     assert!(house.billed() <= spent && spent <= house.limit);
+    assert!(
+        house.upstream.mock.seen() > 300,
+        "most rounds were under load"
+    );
 }
 
 #[test]

@@ -48,11 +48,6 @@ impl Balance {
         self.granted.saturating_sub(self.used)
     }
 
-    /// What was taken here and not given back.
-    pub fn granted(&self) -> i64 {
-        self.granted
-    }
-
     /// Whether nothing was ever taken here.
     pub fn is_new(&self) -> bool {
         self.is_new
@@ -97,9 +92,10 @@ impl Balance {
         dry && need > left
     }
 
-    /// Somebody may have raised the limit.
-    pub fn ask_again(&mut self) {
+    /// Somebody may have raised the limit; `anew`: or taken it away and set it again.
+    pub fn ask_again(&mut self, anew: bool) {
         self.dry_until = None;
+        self.is_new |= anew;
     }
 
     /// Takes what is free above `keep` out of the slice, to be given back.
@@ -109,8 +105,20 @@ impl Balance {
         surplus
     }
 
-    /// Counts all that was used as granted.
-    pub fn cover(&mut self) {
-        self.granted = self.granted.max(self.used);
+    /// Counts all that was used as granted; returns what had not been.
+    pub fn cover(&mut self) -> i64 {
+        let owed = self.used.saturating_sub(self.granted).max(0);
+        self.granted = self.granted.saturating_add(owed);
+        owed
+    }
+
+    /// Takes that back; `amount` is negative.
+    pub fn uncover(&mut self, amount: i64) {
+        self.granted = self.granted.saturating_add(amount);
+    }
+
+    /// Counts as much as granted that nobody has.
+    pub fn go_without(&mut self, amount: i64) {
+        self.granted = self.granted.saturating_add(amount);
     }
 }

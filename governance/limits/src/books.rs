@@ -1,6 +1,6 @@
 //! The books of this node: pure state, behind one lock (`ledger.rs`).
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use lattice_kernel::allowance::Allowances;
@@ -8,7 +8,7 @@ use time::{Duration, OffsetDateTime};
 
 use crate::balance::Balance;
 use crate::limit::{Account, Amounts, Limit, Mode, Scope, ScopeKind, Unit};
-use crate::window::Bucket;
+use crate::window::{Bucket, Period};
 
 /// A slice is at most this part of a hard limit.
 const SLICE: i64 = 100;
@@ -27,7 +27,6 @@ pub(crate) struct Books {
     balances: HashMap<Account, Balance>,
     /// What is to be given back besides: from buckets that are not the current ones.
     late: Vec<Return>,
-    doubted: HashSet<Account>,
     generation: u64,
     /// Until then, what is free here may be spent of hard limits.
     pub confirmed_until: Option<std::time::Instant>,
@@ -69,6 +68,7 @@ pub struct Short {
     pub want: i64,
     /// Nothing was taken of this bucket before.
     pub first: bool,
+    pub(crate) generation: u64,
 }
 
 /// A limit without room.
@@ -108,7 +108,7 @@ pub struct Return {
     pub account: Account,
     /// Of the bucket that begins here.
     pub starts: OffsetDateTime,
-    /// How much.
+    /// How much; negative: more was spent than had been taken, and is to be charged.
     pub amount: i64,
 }
 
@@ -151,8 +151,14 @@ impl Books {
             let alike = named.entry(limit.name.clone()).or_default();
             alike.push(Arc::new(limit));
         }
+        // What was spent while a limit was not there has to be asked for.
+        let (before, now) = (kinds_of(&self.limits), kinds_of(&by_name));
+        for (account, balance) in &mut self.balances {
+            let kind = (account.kind, account.unit, account.period);
+            let same = before.get(&kind) == now.get(&kind);
+            balance.ask_again(!same);
+        }
         self.limits = by_name;
-        self.balances.values_mut().for_each(Balance::ask_again);
     }
 
     pub fn limits(&self) -> Vec<Arc<Limit>> {
@@ -191,7 +197,7 @@ impl Books {
             .filter(|(_, limit)| matches!(limit.mode, Mode::Downgrade(_)))
             .find_map(|(scope, limit)| {
                 let balance = balances.get(&account(scope, limit))?;
-                let current = limit.period.bucket(at).starts <= balance.bucket.starts;
+                let current = limit.period.bucket(at).counts_from <= balance.bucket.starts;
                 let spent = current && balance.total() >= limit.amount;
                 spent.then(|| exhausted(limit, balance))
             })
@@ -270,6 +276,7 @@ impl Books {
                 need: least.saturating_sub(free).max(0),
                 want: most.saturating_sub(free).max(slice(limit)),
                 first: balance.is_new(),
+                generation: self.generation,
             });
         }
         let least_fits = shorts.iter().all(|short| short.need == 0);
@@ -338,6 +345,10 @@ impl Books {
 
     /// More was granted; all nodes together have taken `taken`.
     pub fn credit(&mut self, short: &Short, granted: i64, taken: i64) {
+        if short.generation != self.generation {
+            // It was granted to who this node was before, and stays charged to that one.
+            return;
+        }
         match self.balances.get_mut(&short.account) {
             Some(balance) if balance.bucket.starts == short.bucket.starts => {
                 balance.credit(granted, taken);
@@ -347,6 +358,13 @@ impl Books {
                 starts: short.bucket.starts,
                 amount: granted,
             }),
+        }
+    }
+
+    /// A limit that is not hard serves on while nobody can be asked.
+    pub fn go_without(&mut self, short: &Short) {
+        if let Some(balance) = self.balances.get_mut(&short.account) {
+            balance.go_without(short.need);
         }
     }
 
@@ -368,7 +386,6 @@ impl Books {
     /// `all`: whatever is free.
     pub fn give_back(&mut self, at: OffsetDateTime, all: bool) -> Vec<Return> {
         let mut returns = std::mem::take(&mut self.late);
-        let doubted = &mut self.doubted;
         self.balances.retain(|account, balance| {
             let ended = balance.bucket.ends.is_some_and(|ends| ends <= at);
             let keep = if all || ended || at - balance.touched > IDLE {
@@ -376,13 +393,9 @@ impl Books {
             } else {
                 balance.keep
             };
-            if balance.free() < 0 {
-                // More was spent than had been taken, and the shared books must know.
-                balance.cover();
-                doubted.insert(*account);
-            }
-            let surplus = balance.give_up(keep);
-            if surplus > 0 {
+            let owed = balance.cover();
+            let surplus = balance.give_up(keep) - owed;
+            if surplus != 0 {
                 returns.push(Return {
                     account: *account,
                     starts: balance.bucket.starts,
@@ -394,25 +407,12 @@ impl Books {
         returns
     }
 
-    /// The answer to a question about this account was lost: it is not known whether the
-    /// shared books have done what was asked.
-    pub fn doubt(&mut self, account: Account) {
-        self.doubted.insert(account);
-    }
-
-    /// What this node has of the accounts that are in doubt, for the shared books to put
-    /// down; more than that was lost on the way.
-    pub fn restate(&mut self) -> Vec<Return> {
-        let doubted = std::mem::take(&mut self.doubted);
-        let held = doubted.into_iter().filter_map(|account| {
-            let balance = self.balances.get(&account)?;
-            Some(Return {
-                account,
-                starts: balance.bucket.starts,
-                amount: balance.granted(),
-            })
-        });
-        held.collect()
+    /// The shared books could not be told of a deficit that [`Self::give_back`] named.
+    pub fn still_owes(&mut self, owed: &Return) {
+        let balance = self.balances.get_mut(&owed.account);
+        if let Some(balance) = balance.filter(|balance| balance.bucket.starts == owed.starts) {
+            balance.uncover(owed.amount);
+        }
     }
 
     /// What this node held has been given to others: it starts anew.
@@ -420,8 +420,17 @@ impl Books {
         self.generation += 1;
         self.balances.clear();
         self.late.clear();
-        self.doubted.clear();
     }
+}
+
+/// The names that limits of each kind are written for.
+fn kinds_of(limits: &Limits) -> HashMap<(ScopeKind, Unit, Period), BTreeSet<&str>> {
+    let mut kinds: HashMap<_, BTreeSet<&str>> = HashMap::new();
+    for limit in limits.values().flat_map(HashMap::values).flatten() {
+        let kind = (limit.kind, limit.unit, limit.period);
+        kinds.entry(kind).or_default().insert(&limit.name);
+    }
+    kinds
 }
 
 enum Room {

@@ -11,7 +11,7 @@ use lattice_kernel::allowance::Allowances;
 
 use crate::books::{Applying, Books, Entered, Exhausted, Held, Missing, Return, Short, Wanted};
 use crate::lease::Hold;
-use crate::limit::{Account, Amounts, Limit, Scope};
+use crate::limit::{Amounts, Limit, Mode, Scope};
 use crate::sync::Mutex;
 
 /// How long a node may spend of hard limits what it has taken, without having heard from
@@ -137,17 +137,10 @@ impl Ledger {
         self.books.lock().give_back(at, true)
     }
 
-    /// The answer of the shared books about this account was lost. They may have charged
-    /// this node with more than it knows of, until it [restates](Self::restate) what it has.
-    pub fn doubt(&self, account: Account) {
-        self.books.lock().doubt(account);
-    }
-
-    /// What this node has of the accounts that are in doubt, each once. To be asked for
-    /// while it is one's [turn](Bank::turn): nothing else may be asked of them meanwhile.
-    #[must_use]
-    pub fn restate(&self) -> Vec<Return> {
-        self.books.lock().restate()
+    /// The shared books could not be told of a deficit that was among what was to be given
+    /// back: it will be again.
+    pub fn still_owes(&self, owed: &Return) {
+        self.books.lock().still_owes(owed);
     }
 
     /// Holds what is wanted from every account that it falls under, or nothing. Asks the
@@ -199,7 +192,14 @@ impl Ledger {
         at: OffsetDateTime,
     ) -> Result<(), NoRoom<B::Error>> {
         for short in shorts {
-            let taken = bank.take(short).await.map_err(NoRoom::Unasked)?;
+            let taken = match bank.take(short).await {
+                Ok(taken) => taken,
+                Err(_) if short.limit.mode != Mode::Hard => {
+                    self.books.lock().go_without(short);
+                    continue;
+                }
+                Err(error) => return Err(NoRoom::Unasked(error)),
+            };
             let Taken::Granted { granted, total } = taken else {
                 self.void();
                 return self.ask_whether_ours(bank).await;

@@ -74,15 +74,10 @@ impl Node {
 
     fn give_back(&self, at: OffsetDateTime) {
         let returns = self.ledger.give_back(at);
-        let restated = self.ledger.restate();
         let mut slices = self.shared.slices.lock();
         for part in returns {
             let slice = slices.entry((part.account, part.starts)).or_default();
             *slice.entry(self.number).or_default() -= part.amount;
-        }
-        for part in restated {
-            let slice = slices.entry((part.account, part.starts)).or_default();
-            slice.insert(self.number, part.amount);
         }
     }
 }

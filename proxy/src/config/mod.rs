@@ -3,7 +3,7 @@
 
 pub mod checked;
 pub mod identity;
-mod limits;
+pub mod limits;
 pub mod load;
 pub mod policy;
 pub mod providers;

@@ -11,7 +11,7 @@ use crate::command::config::policy_set;
 use crate::config::checked::Database;
 use crate::config::providers::{self, Local};
 use crate::config::raw::{self, Raw};
-use crate::config::{Config, ConfigError, load};
+use crate::config::{Config, ConfigError, limits, load};
 use crate::tls::Files;
 
 /// A part of the configuration, or why it cannot be used.
@@ -76,6 +76,7 @@ impl Known {
 
     fn of(raw: Raw, base: &Path, whole: Part<()>, file: Option<PathBuf>) -> Self {
         let check = |raw| Config::check(raw, base);
+        let budgets = limits::check(&raw).map(|limits| limits.len());
         let data_dir = check(Raw {
             data_dir: raw.data_dir,
             ..Raw::default()
@@ -106,15 +107,7 @@ impl Known {
                 ..Raw::default()
             })
             .map(|config| (config.database, config.pepper)),
-            budgets: check(Raw {
-                budgets: raw.budgets,
-                rates: raw.rates,
-                // A budget may name one of them.
-                models: raw.models,
-                providers: raw.providers,
-                ..Raw::default()
-            })
-            .map(|config| config.limits.len()),
+            budgets,
             policy: policy(check(Raw {
                 policy: raw.policy,
                 ..Raw::default()
