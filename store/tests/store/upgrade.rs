@@ -37,7 +37,7 @@ async fn older(bench: &Bench, versions: i64) -> String {
 }
 
 async fn budgets_and_spend_from_before_the_slices_count_on(bench: Bench) {
-    let url = older(&bench, 3).await;
+    let url = older(&bench, 4).await;
     let rows = format!(
         "insert into spend values ('team', '{TEAM}', '2026-11-22 05:00Z', 300, 20, 0, 4);
          insert into budget values
