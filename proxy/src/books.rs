@@ -42,7 +42,7 @@ pub struct Books {
     covered: RwLock<HashSet<Uuid>>,
     /// Requests that find a key uncovered read once, not each for itself.
     reading: Mutex<()>,
-    /// Held by whoever takes from the shared books, gives back to them, or restates.
+    /// Held by whoever takes from the shared books or gives back to them.
     turn: Arc<Mutex<()>>,
 }
 

@@ -107,8 +107,8 @@ impl Store {
     /// Takes from a limit. Of a limit that is not hard, nodes that were not heard of for 60
     /// seconds count with what they are known to have spent, and nothing beside.
     ///
-    /// Where the answer is lost, more may be charged to the node than it knows of:
-    /// [`Store::restate_slices`] mends that.
+    /// Where the answer is lost, more may be charged to the node than it knows of, until
+    /// [`Store::reclaim_slices`] at its next start.
     pub async fn take_slice(&self, node: Node<'_>, take: &Take<'_>) -> Result<Taken, StoreError> {
         let Take {
             account, bucket, ..
@@ -150,8 +150,11 @@ impl Store {
         self.change_slices(node, returns, false).await
     }
 
-    /// Says what the node's slices are: all that it has spent and reserved in the bucket, and
-    /// holds free. For a node that lives and finds its epoch changed, or that has lost an
+    /// Says what the node's slices are: all that it has spent and reserved in the bucket, in
+    /// this life and those before, and holds free. A node that counts this life alone would
+    /// hand out again what it spent before, so gateways do not call it yet.
+    ///
+    /// For a node that lives and finds its epoch changed, or that has lost an
     /// answer; none of its takes and returns of these accounts may be under way. May be
     /// repeated. A slice that does not exist any more is left out.
     pub async fn restate_slices(

@@ -382,8 +382,7 @@ impl Books {
     }
 
     /// Takes out what is to be given back: what is free beyond a slice, what nothing was
-    /// taken from lately, and what came too late for its bucket.
-    /// `all`: whatever is free.
+    /// taken from lately, and what came too late for its bucket. `all`: whatever is free.
     pub fn give_back(&mut self, at: OffsetDateTime, all: bool) -> Vec<Return> {
         let mut returns = std::mem::take(&mut self.late);
         self.balances.retain(|account, balance| {
