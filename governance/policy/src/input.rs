@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use crate::decision::EvaluationError;
 use crate::footprint::{Field, Footprint};
+use crate::seed::Seeded;
 
 pub(crate) use shape::{Shape, Shapes};
 
@@ -115,7 +116,7 @@ impl<'a> Input<'a> {
 
     /// The cache key: `seed`, which stands for the set, the tenant, and all that
     /// [`Self::document`] holds.
-    pub(crate) fn digest(&self, context: Footprint, seed: &[u8; 32]) -> [u8; 32] {
+    pub(crate) fn digest(&self, context: Footprint, seed: &Seeded) -> [u8; 32] {
         let mut fingerprint = Fingerprint::new(seed);
         fingerprint.tenant(self.who);
         self.visit(context, &mut fingerprint);
@@ -367,14 +368,12 @@ struct Fingerprint {
 const BUFFER: usize = 512;
 
 impl Fingerprint {
-    fn new(seed: &[u8; 32]) -> Self {
-        let mut new = Self {
-            hash: Sha256::new(),
+    fn new(seed: &Seeded) -> Self {
+        Self {
+            hash: seed.hash(),
             buffer: [0; BUFFER],
             filled: 0,
-        };
-        new.put(seed);
-        new
+        }
     }
 
     #[inline]
@@ -450,6 +449,12 @@ impl Visitor for Fingerprint {
         fields(self);
     }
 
+    #[expect(
+        clippy::inline_always,
+        reason = "each place puts one kind of leaf, and a look at which it is, out of line, \
+                  takes longer than the leaf"
+    )]
+    #[inline(always)]
     fn leaf(&mut self, _: &'static str, leaf: Leaf<'_>) {
         match leaf {
             Leaf::Null => self.fixed([0]),

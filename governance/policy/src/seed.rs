@@ -3,7 +3,7 @@
 use sha2::{Digest, Sha256};
 
 /// Changes with any change to how questions and sets are digested.
-const DOMAIN: &[u8] = b"lattice.authz.decision.2\0";
+const DOMAIN: &[u8] = b"lattice.authz.decision.3\0";
 /// Changes whenever the same question would be put to a set in another form.
 pub(crate) const SCHEMA: u32 = 2;
 
@@ -45,6 +45,26 @@ impl Seed<'_> {
             hash.update(text);
         }
         hash.finalize().into()
+    }
+}
+
+/// A hash that has taken in a seed already.
+///
+/// The seed is filled up to a whole block, which is hashed once for a set and not for
+/// each key.
+#[derive(Clone)]
+pub(crate) struct Seeded(Sha256);
+
+impl Seeded {
+    pub(crate) fn new(seed: &[u8; 32]) -> Self {
+        let mut block = [0; 64];
+        block[..32].copy_from_slice(seed);
+        Self(Sha256::new_with_prefix(block))
+    }
+
+    /// To be gone on with.
+    pub(crate) fn hash(&self) -> Sha256 {
+        self.0.clone()
     }
 }
 

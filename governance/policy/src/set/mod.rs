@@ -29,7 +29,7 @@ use crate::gate;
 use crate::gate::fault::{Fault, Faults, Position};
 use crate::gate::program::Program;
 use crate::input::Input;
-use crate::seed::{SCHEMA, Seed};
+use crate::seed::{SCHEMA, Seed, Seeded};
 
 pub use crate::gate::fault::LoadError;
 pub use data::StoreData;
@@ -59,7 +59,7 @@ pub struct PolicySet {
     /// Of the files.
     hash: [u8; 32],
     /// Of the files and the store.
-    seed: [u8; 32],
+    seed: Seeded,
     warnings: Arc<[Fault]>,
     /// File and place of the rule that is asked for.
     entry_point: (String, Position),
@@ -402,7 +402,7 @@ fn revision(sources: &Sources, hash: &[u8; 32]) -> Arc<str> {
     }
 }
 
-fn seed(revision: &str, hash: &[u8; 32], store: &StoreData) -> [u8; 32] {
+fn seed(revision: &str, hash: &[u8; 32], store: &StoreData) -> Seeded {
     let seed = Seed {
         schema: SCHEMA,
         revision,
@@ -411,5 +411,5 @@ fn seed(revision: &str, hash: &[u8; 32], store: &StoreData) -> [u8; 32] {
         data: &Sha256::digest(store.json.as_bytes()).into(),
         entry_point: ENTRY_POINT,
     };
-    seed.digest()
+    Seeded::new(&seed.digest())
 }

@@ -7,13 +7,14 @@ use time::{Duration, OffsetDateTime};
 use super::{Request, named, requests};
 use crate::Input;
 use crate::footprint::{Field, Footprint};
+use crate::seed::Seeded;
 use lattice_kernel::principal::{Auth, Grant, Level, SubjectKind};
 use lattice_kernel::{Action, Dialect};
 
 const WHOLE: Footprint = Footprint::WHOLE;
 
 fn key(request: &Request, context: Footprint) -> [u8; 32] {
-    request.see(|input| input.digest(context, &[0; 32]))
+    request.see(|input| input.digest(context, &Seeded::new(&[0; 32])))
 }
 
 /// The document's leaves by their path.
@@ -248,7 +249,7 @@ fn texts_of_any_length_are_told_apart() {
 #[test]
 fn the_key_depends_on_the_set() {
     let sample = Request::sample();
-    let under = |seed: u8| sample.see(|input| input.digest(WHOLE, &[seed; 32]));
+    let under = |seed: u8| sample.see(|input| input.digest(WHOLE, &Seeded::new(&[seed; 32])));
     assert_ne!(under(1), under(2));
 }
 
