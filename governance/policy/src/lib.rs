@@ -30,6 +30,7 @@ pub mod gate;
 pub mod input;
 pub mod log;
 mod options;
+mod panics;
 mod seed;
 pub mod set;
 mod shadow;

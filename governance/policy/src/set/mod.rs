@@ -29,6 +29,7 @@ use crate::gate;
 use crate::gate::fault::{Fault, Faults, Position};
 use crate::gate::program::Program;
 use crate::input::Input;
+use crate::panics::contained;
 use crate::seed::{SCHEMA, Seed, Seeded};
 
 pub use crate::gate::fault::LoadError;
@@ -93,6 +94,13 @@ impl PolicySet {
     /// # Errors
     /// [`LoadError`], which lists what was found.
     pub fn load(sources: &Sources, store: StoreData) -> Result<Self, LoadError> {
+        contained(|| Self::load_checked(sources, store)).unwrap_or_else(|panicked| {
+            let mend = "the set before keeps serving; take back what changed, piece by piece";
+            Err(Fault::of_file("*.rego", panicked, mend).into())
+        })
+    }
+
+    fn load_checked(sources: &Sources, store: StoreData) -> Result<Self, LoadError> {
         if sources.policies.is_empty() {
             let reason = "there is no policy, tests aside";
             let mend = "name a folder or bundle that holds the set's .rego files";
@@ -193,8 +201,7 @@ impl PolicySet {
     pub(crate) fn ask(&self, rule: &str, input: Value) -> Result<Value, EvaluationError> {
         let mut engine = self.engine.clone();
         engine.set_input(input);
-        let value = engine.eval_rule(rule.to_owned());
-        value.map_err(|error| EvaluationError::Failed(error.to_string()))
+        rule_of(&mut engine, rule)
     }
 
     /// What is decided on an input that was put together elsewhere.
@@ -234,8 +241,9 @@ impl PolicySet {
     /// Prepares the engine and asks it ordinary questions; `program` is what it holds.
     fn rehearse(&mut self, sources: &Sources, program: Option<&Program>) -> Result<(), LoadError> {
         // Any query prepares it.
-        let prepared = self.engine.eval_query("true".to_owned(), false);
+        let prepared = contained(|| self.engine.eval_query("true".to_owned(), false));
         let (file, _) = &self.entry_point;
+        let prepared = prepared.map_err(|panicked| Fault::of_file(file, panicked, ""))?;
         prepared.map_err(|error| gate::raised(sources, file, &error.to_string()))?;
         let set = &*self;
         questions(|input| {
@@ -356,7 +364,7 @@ fn processor_time() -> Duration {
 fn evaluate(engine: &mut Engine, input: Value) -> Result<Decision, EvaluationError> {
     engine.set_input(input);
     let began = processor_time();
-    let value = engine.eval_rule(ENTRY_POINT.to_owned());
+    let value = rule_of(engine, ENTRY_POINT);
     // The engine looks at the clock between statements alone, and one call of a
     // built-in function may take as long as it likes.
     let took = processor_time().saturating_sub(began);
@@ -364,7 +372,14 @@ fn evaluate(engine: &mut Engine, input: Value) -> Result<Decision, EvaluationErr
         let why = format!("execution exceeded time limit ({took:?} of {TIME_LIMIT:?})");
         return Err(EvaluationError::Failed(why));
     }
-    decision::read(&value.map_err(|error| EvaluationError::Failed(error.to_string()))?)
+    decision::read(&value?)
+}
+
+/// The value of a rule; after an error `engine` is of no more use.
+fn rule_of(engine: &mut Engine, rule: &str) -> Result<Value, EvaluationError> {
+    let value = contained(|| engine.eval_rule(rule.to_owned()));
+    let value = value.map_err(EvaluationError::Failed)?;
+    value.map_err(|error| EvaluationError::Failed(error.to_string()))
 }
 
 /// Of everything that can sway a decision, tests aside.
@@ -412,4 +427,23 @@ fn seed(revision: &str, hash: &[u8; 32], store: &StoreData) -> Seeded {
         entry_point: ENTRY_POINT,
     };
     Seeded::new(&seed.digest())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_of_the_engine_is_no_decision() {
+        let mut engine = new_engine();
+        let raise = Box::new(|_: Vec<Value>| panic!("out of its depth"));
+        engine.add_extension("falls".to_owned(), 1, raise).unwrap();
+        let policy = "package lattice.authz\n\ndecision := falls(1)";
+        engine
+            .add_policy("mine.rego".to_owned(), policy.to_owned())
+            .unwrap();
+        let error = evaluate(&mut engine, Value::Null).unwrap_err();
+        let said = "the policy engine panicked: out of its depth";
+        assert_eq!(error, EvaluationError::Failed(said.to_owned()));
+    }
 }
